@@ -1,0 +1,1 @@
+//! From HTTP to a registry request and back: routing, negotiation, limits, authentication.

@@ -1,0 +1,1 @@
+//! The server: a store, a registry and the ways to reach them.

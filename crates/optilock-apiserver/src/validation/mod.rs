@@ -1,0 +1,1 @@
+//! Field errors with the API server's texts, and the rules that produce them.

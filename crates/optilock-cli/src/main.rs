@@ -1,0 +1,3 @@
+//! The `optilock` command.
+
+fn main() {}

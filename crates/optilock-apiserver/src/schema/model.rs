@@ -1,0 +1,245 @@
+//! What a type of the API looks like: its fields, in the order of the Go struct, and what the
+//! API server knows about each of them.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use super::table;
+
+/// Group, version and kind.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Gvk {
+    /// API group; empty for core.
+    pub(crate) group: Box<str>,
+    /// Version within the group, e.g. `v1`.
+    pub(crate) version: Box<str>,
+    /// Kind, e.g. `Deployment`.
+    pub(crate) kind: Box<str>,
+}
+
+/// Handle of a [`StructType`]; cheap to clone, dereferences to the type.
+///
+/// A built-in type is an index into the generated table and is read on its first use; a type
+/// that is made at run time (from a `CustomResourceDefinition`) is shared memory.
+#[derive(Clone)]
+pub(crate) struct TypeRef(Inner);
+
+#[derive(Clone)]
+enum Inner {
+    Builtin(u16),
+    Dynamic(Arc<StructType>),
+}
+
+impl TypeRef {
+    /// A type made at run time.
+    pub(crate) fn dynamic(ty: StructType) -> Self {
+        Self(Inner::Dynamic(Arc::new(ty)))
+    }
+
+    /// Row `index` of the generated table.
+    pub(super) fn builtin(index: u16) -> Self {
+        Self(Inner::Builtin(index))
+    }
+}
+
+impl Deref for TypeRef {
+    type Target = StructType;
+
+    fn deref(&self) -> &StructType {
+        match &self.0 {
+            Inner::Builtin(index) => table::builtin_type(*index),
+            Inner::Dynamic(ty) => ty,
+        }
+    }
+}
+
+impl PartialEq for TypeRef {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Inner::Builtin(a), Inner::Builtin(b)) => a == b,
+            (Inner::Dynamic(a), Inner::Dynamic(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for TypeRef {}
+
+// By name: types may be recursive (JSONSchemaProps).
+impl fmt::Debug for TypeRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TypeRef({})", self.name)
+    }
+}
+
+/// A struct of the API.
+#[derive(Debug)]
+pub(crate) struct StructType {
+    /// Name as OpenAPI has it, e.g. `io.k8s.api.apps.v1.Deployment`.
+    pub(crate) name: Box<str>,
+    /// Name that Go prints in decode errors, e.g. `v1.Deployment`.
+    pub(crate) go_name: Box<str>,
+    /// Fields in Go struct order, with the fields of embedded structs in their place.
+    pub(crate) fields: Vec<Field>,
+    /// Indices into `fields`, sorted by JSON name.
+    pub(super) by_json: Vec<u16>,
+    /// What a protobuf field number means, sorted by number.
+    pub(super) by_proto: Vec<(u32, ProtoSlot)>,
+}
+
+/// Where the value of a protobuf field goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ProtoSlot {
+    /// To `fields[_]`.
+    Field(u16),
+    /// A message of its own in protobuf whose fields JSON has inline.
+    Inline(TypeRef),
+}
+
+impl StructType {
+    /// The field of that JSON name. Names are case-sensitive.
+    pub(crate) fn field(&self, json: &str) -> Option<&Field> {
+        let at = self
+            .by_json
+            .binary_search_by(|&i| (*self.fields[usize::from(i)].json).cmp(json))
+            .ok()?;
+        Some(&self.fields[usize::from(self.by_json[at])])
+    }
+
+    /// Struct name without its package, e.g. `Deployment`.
+    pub(crate) fn short_name(&self) -> &str {
+        self.go_name.rsplit('.').next().unwrap_or(&self.go_name)
+    }
+}
+
+/// A field of a [`StructType`].
+#[derive(Debug)]
+pub(crate) struct Field {
+    /// JSON name.
+    pub(crate) json: Box<str>,
+    /// Type of the value.
+    pub(crate) shape: Shape,
+    /// Held by pointer: absent and zero differ (`replicas: 0` stays). The zero of a field that
+    /// is held by value is the same as no value.
+    pub(crate) pointer: bool,
+    /// When encoding leaves the field out.
+    pub(crate) omit: Omit,
+    /// How strategic merge patch treats the field.
+    pub(crate) patch_strategy: PatchStrategy,
+    /// Key by which strategic merge patch pairs the items of a list; empty when there is none.
+    pub(crate) patch_merge_key: Box<str>,
+    /// Named in `required` of the OpenAPI schema.
+    pub(crate) required: bool,
+    /// `x-kubernetes-list-type`.
+    pub(crate) list_type: Option<ListType>,
+    /// `x-kubernetes-list-map-keys`.
+    pub(crate) list_map_keys: Vec<Box<str>>,
+    /// `x-kubernetes-map-type: atomic`, on the field or on the struct that it holds.
+    pub(crate) atomic: bool,
+    /// Allowed values, where OpenAPI lists them.
+    pub(crate) enum_values: Vec<Box<str>>,
+    /// Default from OpenAPI, as JSON text. Only the defaults that say something: `""`, `{}`
+    /// and 0 are left out.
+    pub(crate) default: Option<Box<str>>,
+    /// Go's name of the type where it does not follow from `shape`, e.g. `v1.Protocol`; for
+    /// error texts.
+    pub(super) go_type: Box<str>,
+}
+
+/// When encoding leaves a field out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Omit {
+    /// Always written: a missing list is `null`, a missing struct is `{}`.
+    Never,
+    /// Go's `omitempty`: false, 0, "", nil and empty lists and maps; a struct held by value is
+    /// never empty.
+    Empty,
+    /// Go's `omitzero`: the zero of the type, structs and times included.
+    Zero,
+}
+
+/// `patchStrategy` of a field. All false: the default (scalars and lists replace, structs and
+/// maps merge).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct PatchStrategy {
+    /// `merge`.
+    pub(crate) merge: bool,
+    /// `replace`.
+    pub(crate) replace: bool,
+    /// `retainKeys`.
+    pub(crate) retain_keys: bool,
+}
+
+/// `x-kubernetes-list-type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ListType {
+    /// Owned as a whole.
+    Atomic,
+    /// Items are unique scalars.
+    Set,
+    /// Items are structs, paired by `list_map_keys`.
+    Map,
+}
+
+/// Type of a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub(crate) enum Shape {
+    /// `bool`.
+    Bool,
+    /// Signed 32 bits.
+    Int32,
+    /// Signed 64 bits.
+    Int64,
+    /// `float64`.
+    Float64,
+    /// Text.
+    String,
+    /// `[]byte`: base64 in JSON.
+    Bytes,
+    /// `metav1.Time`: RFC 3339, UTC, whole seconds.
+    Time,
+    /// `metav1.MicroTime`: the same with six decimals.
+    MicroTime,
+    /// `metav1.Duration`: as Go prints it, `1m0s`.
+    Duration,
+    /// `resource.Quantity`, canonical.
+    Quantity,
+    /// `intstr.IntOrString`.
+    IntOrString,
+    /// Any JSON: `RawExtension`, `FieldsV1`, `apiextensions.JSON`. Kept as it is.
+    Raw,
+    /// A struct.
+    Struct(TypeRef),
+    /// A list; items are never pointers.
+    List(Box<Shape>),
+    /// A list that is a message of its own in protobuf (`ExtraValue`); a list in all else.
+    WrappedList(Box<Shape>),
+    /// A map from string.
+    Map(Box<Shape>),
+    /// `JSONSchemaPropsOrBool`: a schema or `true`/`false`.
+    SchemaOrBool(TypeRef),
+    /// `JSONSchemaPropsOrArray`: a schema or a list of schemas.
+    SchemaOrList(TypeRef),
+    /// `JSONSchemaPropsOrStringArray`: a schema or a list of strings.
+    SchemaOrStrings(TypeRef),
+}
+
+impl Shape {
+    /// Shape of the items when this is a list of either form.
+    pub(crate) fn item(&self) -> Option<&Shape> {
+        match self {
+            Self::List(item) | Self::WrappedList(item) => Some(item),
+            _ => None,
+        }
+    }
+
+    /// The struct when this is one.
+    pub(crate) fn as_struct(&self) -> Option<&TypeRef> {
+        match self {
+            Self::Struct(ty) => Some(ty),
+            _ => None,
+        }
+    }
+}

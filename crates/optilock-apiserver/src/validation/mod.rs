@@ -1,1 +1,8 @@
 //! Field errors with the API server's texts, and the rules that produce them.
+
+pub(crate) mod field;
+pub(crate) mod format;
+pub(crate) mod gofmt;
+mod path;
+
+pub(crate) use path::Path;

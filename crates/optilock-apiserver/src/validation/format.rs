@@ -1,0 +1,181 @@
+//! Formats of names, keys and values, each a function from text to complaints.
+//!
+//! They follow apimachinery's `validation` and `content` packages; the complaints are the
+//! details of the field errors. Lengths are bytes.
+
+/// Checks a text; an empty list means that it is fine.
+pub(crate) type Format = fn(&str) -> Vec<String>;
+
+const LABEL: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
+const SUBDOMAIN: &str = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
+const QUALIFIED: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
+const QUALIFIED_TEXT: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
+const LABEL_MAX: usize = 63;
+const SUBDOMAIN_MAX: usize = 253;
+
+fn too_long(limit: usize) -> String {
+    format!("must be no more than {limit} bytes")
+}
+
+/// The complaint of a format that a regular expression describes.
+fn mismatch(text: &str, examples: &[&str], regex: &str) -> String {
+    if examples.is_empty() {
+        return format!("{text} (regex used for validation is '{regex}')");
+    }
+    // The comma and the space after each example are upstream's, also before "or".
+    let examples = examples
+        .iter()
+        .map(|example| format!("'{example}', "))
+        .collect::<Vec<_>>()
+        .join(" or ");
+    format!("{text} (e.g. {examples}regex used for validation is '{regex}')")
+}
+
+/// Whether all bytes are `inner` and the first and the last are `edge`; an empty text is not.
+fn spans(text: &str, edge: fn(u8) -> bool, inner: fn(u8) -> bool) -> bool {
+    let bytes = text.as_bytes();
+    match (bytes.first(), bytes.last()) {
+        (Some(&first), Some(&last)) => edge(first) && edge(last) && bytes.iter().all(|&b| inner(b)),
+        _ => false,
+    }
+}
+
+fn lower_alnum(b: u8) -> bool {
+    b.is_ascii_lowercase() || b.is_ascii_digit()
+}
+
+fn is_label(text: &str) -> bool {
+    spans(text, lower_alnum, |b| lower_alnum(b) || b == b'-')
+}
+
+fn is_subdomain(text: &str) -> bool {
+    text.split('.').all(is_label)
+}
+
+fn is_qualified(text: &str) -> bool {
+    spans(
+        text,
+        |b| b.is_ascii_alphanumeric(),
+        |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'),
+    )
+}
+
+/// A DNS label of RFC 1123: namespaces, containers, Services.
+pub(crate) fn dns1123_label(text: &str) -> Vec<String> {
+    let mut errors = Vec::new();
+    if text.len() > LABEL_MAX {
+        errors.push(too_long(LABEL_MAX));
+    }
+    if !is_label(text) {
+        errors.push(if is_subdomain(text) {
+            "must not contain dots".to_owned()
+        } else {
+            mismatch(
+                "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character",
+                &["my-name", "123-abc"],
+                LABEL,
+            )
+        });
+    }
+    errors
+}
+
+/// A DNS subdomain of RFC 1123: the name of most objects.
+pub(crate) fn dns1123_subdomain(text: &str) -> Vec<String> {
+    let mut errors = Vec::new();
+    if text.len() > SUBDOMAIN_MAX {
+        errors.push(too_long(SUBDOMAIN_MAX));
+    }
+    if !is_subdomain(text) {
+        errors.push(mismatch(
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
+            &["example.com"],
+            SUBDOMAIN,
+        ));
+    }
+    errors
+}
+
+/// A DNS label of RFC 1035, which starts with a letter.
+pub(crate) fn dns1035_label(text: &str) -> Vec<String> {
+    let mut errors = Vec::new();
+    if text.len() > LABEL_MAX {
+        errors.push(too_long(LABEL_MAX));
+    }
+    let starts_with_letter = text.starts_with(|c: char| c.is_ascii_lowercase());
+    if !(is_label(text) && starts_with_letter) {
+        errors.push(mismatch(
+            "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character",
+            &["my-name", "abc-123"],
+            "[a-z]([-a-z0-9]*[a-z0-9])?",
+        ));
+    }
+    errors
+}
+
+/// A segment of a URL path: names of RBAC objects.
+pub(crate) fn path_segment(text: &str) -> Vec<String> {
+    if matches!(text, "." | "..") {
+        return vec![format!("may not be '{text}'")];
+    }
+    ["/", "%"]
+        .into_iter()
+        .filter(|illegal| text.contains(illegal))
+        .map(|illegal| format!("may not contain '{illegal}'"))
+        .collect()
+}
+
+/// A label key: an optional subdomain and `/`, then a name.
+pub(crate) fn label_key(text: &str) -> Vec<String> {
+    let examples = &["MyName", "my.name", "123-abc"];
+    let mut errors = Vec::new();
+    let name = match *text.split('/').collect::<Vec<_>>() {
+        [name] => name,
+        ["", name] => {
+            errors.push("prefix part must be non-empty".to_owned());
+            name
+        }
+        [prefix, name] => {
+            errors.extend(
+                dns1123_subdomain(prefix)
+                    .iter()
+                    .map(|e| format!("prefix part {e}")),
+            );
+            name
+        }
+        _ => {
+            return vec![format!(
+                "a valid label key {} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
+                mismatch(QUALIFIED_TEXT, examples, QUALIFIED)
+            )];
+        }
+    };
+    if name.is_empty() {
+        errors.push("name part must be non-empty".to_owned());
+    } else if name.len() > LABEL_MAX {
+        errors.push(format!("name part {}", too_long(LABEL_MAX)));
+    }
+    if !is_qualified(name) {
+        errors.push(format!(
+            "name part {}",
+            mismatch(QUALIFIED_TEXT, examples, QUALIFIED)
+        ));
+    }
+    errors
+}
+
+/// A label value: empty, or like the name of a label key.
+pub(crate) fn label_value(text: &str) -> Vec<String> {
+    let mut errors = Vec::new();
+    if text.len() > LABEL_MAX {
+        errors.push(too_long(LABEL_MAX));
+    }
+    if !text.is_empty() && !is_qualified(text) {
+        errors.push(mismatch(
+            "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
+            &["MyValue", "my_value", "12345"],
+            &format!("({QUALIFIED})?"),
+        ));
+    }
+    errors
+}

@@ -18,9 +18,12 @@ import (
 // validity is how long the certificates hold: longer than a control plane for tests lives.
 const validity = 30 * 24 * time.Hour
 
+// tokens are the users that get a bearer token each.
+var tokens = []string{"admin.token", "unprivileged.token"}
+
 // writeKeys writes a new certificate authority, a serving certificate for loopback that it signed,
-// and the key that kube-apiserver signs service account tokens with. The authority's own key is
-// forgotten: nothing else is to be signed.
+// the key that kube-apiserver signs service account tokens with, and bearer tokens. The authority's
+// own key is forgotten: nothing else is to be signed.
 func writeKeys(dir string) error {
 	caKey, err := newKey()
 	if err != nil {
@@ -68,7 +71,15 @@ func writeKeys(dir string) error {
 	if err := writeKey(filepath.Join(dir, "server.key"), serverKey); err != nil {
 		return err
 	}
-	return writeKey(filepath.Join(dir, "service-account.key"), serviceAccountKey)
+	if err := writeKey(filepath.Join(dir, "service-account.key"), serviceAccountKey); err != nil {
+		return err
+	}
+	for _, name := range tokens {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(rand.Text()), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func newKey() (*ecdsa.PrivateKey, error) {

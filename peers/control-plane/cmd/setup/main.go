@@ -1,8 +1,9 @@
 // Command setup does for a control plane on this machine what needs cryptography, so that the
 // program that starts it needs none:
 //
-//	setup keys DIR                        writes ca.crt, server.crt, server.key, service-account.key
-//	setup ready URL CA TOKEN TIMEOUT      waits until URL answers 200, trusting the CA file
+//	setup keys DIR                      writes ca.crt, server.crt, server.key, service-account.key,
+//	                                    admin.token and unprivileged.token
+//	setup ready URL CA TOKEN TIMEOUT    waits until URL answers 200; CA and TOKEN are files
 package main
 
 import (

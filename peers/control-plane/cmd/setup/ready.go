@@ -16,8 +16,12 @@ import (
 const interval = 20 * time.Millisecond
 
 // waitReady asks url until it answers 200, and after timeout says what the last answer was.
-func waitReady(url, caFile, token string, timeout time.Duration) error {
+func waitReady(url, caFile, tokenFile string, timeout time.Duration) error {
 	ca, err := os.ReadFile(caFile)
+	if err != nil {
+		return err
+	}
+	token, err := os.ReadFile(tokenFile)
 	if err != nil {
 		return err
 	}
@@ -30,7 +34,7 @@ func waitReady(url, caFile, token string, timeout time.Duration) error {
 	defer cancel()
 	var last error
 	for {
-		err := ask(ctx, client, url, token)
+		err := ask(ctx, client, url, strings.TrimSpace(string(token)))
 		if err == nil {
 			return nil
 		}

@@ -1,0 +1,34 @@
+//! The subcommands. To add one: a file with its `Args` and `run`, and a variant here.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+mod client_go;
+mod control_plane;
+mod kubectl;
+
+/// The subcommands of `cargo xtask`.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// The reference control plane: etcd, kube-apiserver and, if wanted, kube-controller-manager.
+    #[command(subcommand)]
+    ControlPlane(control_plane::Command),
+    /// kubectl of the reference's version.
+    #[command(subcommand)]
+    Kubectl(kubectl::Command),
+    /// The client-go programs.
+    #[command(subcommand)]
+    ClientGo(client_go::Command),
+}
+
+impl Command {
+    /// Runs the subcommand; an error is printed by the caller and means exit code 1.
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        match self {
+            Self::ControlPlane(command) => command.run(),
+            Self::Kubectl(command) => command.run(),
+            Self::ClientGo(command) => command.run(),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What is a conflict, and what only looks like one.
+
+use std::error::Error;
+
+use kube::core::Status;
+
+use crate::interrupt::chain;
+
+/// Whether an answer of the API server is a conflict: the object is no longer the one that the write
+/// was computed from. client-go: `errors.IsConflict`.
+///
+/// That is the reason `Conflict`, or an unknown reason with code 409. `AlreadyExists` has code 409 too
+/// and is none.
+#[doc(alias = "IsConflict")]
+#[must_use]
+pub fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.is_conflict())
+}
+
+/// [`is_conflict`] for an error that may wrap the API server's answer, as Go's `errors.As` looks for it.
+///
+/// The first [`kube::Error::Api`] or [`Status`] in the chain of [sources](Error::source) decides.
+///
+/// ```
+/// use kube::core::{Status, response::reason};
+///
+/// #[derive(Debug, thiserror::Error)]
+/// #[error("scaling up")]
+/// struct ScaleUp(#[source] kube::Error);
+///
+/// let status = Status::failure("the object has been modified", reason::CONFLICT).with_code(409);
+/// assert!(optilock::is_conflict_in(&ScaleUp(kube::Error::Api(status.boxed()))));
+/// ```
+#[must_use]
+pub fn is_conflict_in(error: &(dyn Error + 'static)) -> bool {
+    status_in(error).is_some_and(Status::is_conflict)
+}
+
+/// Whether a conflict is one of server-side apply: another field manager owns the field.
+///
+/// Such a conflict stays until somebody gives way, so trying again doesn't help. The write path of
+/// [`update`](crate::update()) doesn't.
+#[must_use]
+pub fn is_apply_conflict(status: &Status) -> bool {
+    status.is_conflict()
+        && status.details.as_ref().is_some_and(|details| {
+            details
+                .causes
+                .iter()
+                .any(|cause| cause.reason == "FieldManagerConflict")
+        })
+}
+
+/// The first answer of an API server in a chain of errors.
+fn status_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Status> {
+    chain(error).find_map(|error| {
+        if let Some(kube::Error::Api(status)) = error.downcast_ref() {
+            Some(&**status)
+        } else {
+            // `kube::Error::Api` gives its boxed status as the source, and that is its own type.
+            error
+                .downcast_ref::<Box<Status>>()
+                .map(|status| &**status)
+                .or_else(|| error.downcast_ref())
+        }
+    })
+}
+
+#[cfg(any())]
+#[path = "conflict_tests.rs"]
+mod tests;

@@ -1,0 +1,312 @@
+//! client-go's retries: the operation is a closure that knows nothing of them.
+
+use std::error::Error;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::conflict::is_conflict_in;
+use crate::engine::{self, Flow, Work};
+use crate::limits::{self, Limits};
+use crate::random::thread_random;
+use crate::{Backoff, Interrupt, interrupted};
+
+/// How a retry loop ends when it doesn't end well.
+///
+/// The text is that of the error inside, which for an [`Interrupt`] is Go's own.
+#[derive(Debug, thiserror::Error)]
+pub enum RetryError<E> {
+    /// The loop ended before the operation did: the steps are used up, the token is cancelled, or the
+    /// deadline has passed.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupt),
+    /// The operation failed. This is its error itself, not a copy: one that is not to be retried, or
+    /// the last one that was.
+    #[error(transparent)]
+    Failed(E),
+}
+
+impl<E> RetryError<E> {
+    /// The operation's own error, if there is one.
+    #[must_use]
+    pub fn into_failed(self) -> Option<E> {
+        match self {
+            Self::Failed(error) => Some(error),
+            Self::Interrupted(_) => None,
+        }
+    }
+}
+
+/// Tries a condition until it holds, sleeping in between as the backoff says.
+///
+/// - `Ok(true)`: done. `Ok(false)`: sleep, then try again. An error: returned at once.
+/// - Steps used up, or the cap of the backoff reached: [`Interrupt::Timeout`], "timed out waiting for
+///   the condition". With zero steps the condition is never tried; there is no sleep after the last try.
+///
+/// For cancellation, a deadline, or randomness of your own, see [`Retry::until`].
+///
+/// # Errors
+/// The condition's error, or that it did not come to hold in time.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+/// use std::convert::Infallible;
+///
+/// let mut tries = 0;
+/// let outcome = optilock::exponential_backoff(optilock::DEFAULT_BACKOFF, async || {
+///     tries += 1;
+///     Ok::<_, Infallible>(tries == 3)
+/// })
+/// .await;
+/// assert!(outcome.is_ok());
+/// assert_eq!(tries, 3);
+/// # });
+/// ```
+#[doc(alias = "ExponentialBackoff")]
+pub async fn exponential_backoff<E>(
+    backoff: Backoff,
+    condition: impl AsyncFnMut() -> Result<bool, E>,
+) -> Result<(), RetryError<E>> {
+    Retry::new(backoff).until(condition).await
+}
+
+/// Runs an operation until it succeeds or fails with an error that is not `retriable`.
+///
+/// When the steps are used up, the *last retriable error* comes back, the very value that the
+/// operation returned. With zero steps the operation never runs: [`Interrupt::Timeout`].
+///
+/// # Errors
+/// The error that is not retriable, the last one that is, or an interruption.
+///
+/// # Differences to client-go
+/// This is `retry.OnError` as of client-go 0.37. Up to 0.36 it returns *nil*, success, where the loop
+/// is interrupted before any retriable error: with zero steps, or when the operation returns
+/// `context.Canceled` on its own. Here both are errors in either case.
+#[doc(alias = "OnError")]
+pub async fn on_error<T, E: Error + 'static>(
+    backoff: Backoff,
+    retriable: impl FnMut(&E) -> bool,
+    operation: impl AsyncFnMut() -> Result<T, E>,
+) -> Result<T, RetryError<E>> {
+    Retry::new(backoff).on_error(retriable, operation).await
+}
+
+/// Runs an operation until it no longer ends in a conflict: client-go's `retry.RetryOnConflict`.
+///
+/// The operation reads the object, changes it, and writes it, all anew in every try; an object that
+/// was read before the loop makes every try fail the same way. [`update`](crate::update()) does all
+/// that itself, and more safely: this one runs the operation again whenever it returns a conflict,
+/// also if that conflict is with its own earlier write, whose answer was lost.
+///
+/// The error may be [`kube::Error`] or any error that has one among its sources; the first that is
+/// found decides. A server-side-apply conflict counts too, as it does in Go, although trying again
+/// doesn't cure it.
+///
+/// # Errors
+/// The first error that is no conflict, the last conflict when the steps are used up, or an
+/// interruption.
+///
+/// ```no_run
+/// # use k8s_openapi::api::core::v1::ConfigMap;
+/// # async fn example(api: kube::Api<ConfigMap>) -> Result<(), Box<dyn std::error::Error>> {
+/// use kube::api::PostParams;
+///
+/// let written = optilock::retry_on_conflict(optilock::DEFAULT_RETRY, async || {
+///     let mut config = api.get("settings").await?;
+///     config.data.get_or_insert_default().insert("level".into(), "debug".into());
+///     api.replace("settings", &PostParams::default(), &config).await
+/// })
+/// .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias = "RetryOnConflict")]
+pub async fn retry_on_conflict<T, E: Error + 'static>(
+    backoff: Backoff,
+    operation: impl AsyncFnMut() -> Result<T, E>,
+) -> Result<T, RetryError<E>> {
+    Retry::new(backoff).on_conflict(operation).await
+}
+
+/// A retry loop with a cancellation token, a deadline, or randomness of your own.
+///
+/// The functions [`exponential_backoff`], [`on_error`] and [`retry_on_conflict`] are this without
+/// options.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+/// use std::{convert::Infallible, time::Duration};
+/// use optilock::{Backoff, Interrupt, Retry, RetryError};
+///
+/// let outcome = Retry::new(Backoff::new(i64::MAX, Duration::from_millis(10)))
+///     .timeout(Duration::from_secs(1))
+///     .until(async || Ok::<_, Infallible>(false))
+///     .await;
+/// assert!(matches!(outcome, Err(RetryError::Interrupted(Interrupt::DeadlineExceeded))));
+/// # });
+/// ```
+#[doc(alias = "ExponentialBackoffWithContext")]
+#[must_use = "a retry does nothing until one of its last three methods is awaited"]
+pub struct Retry<'a> {
+    backoff: Backoff,
+    limits: Limits,
+    random: Box<dyn FnMut() -> f64 + Send + 'a>,
+    on_sleep: Box<dyn FnMut(Duration) + Send + 'a>,
+}
+
+impl fmt::Debug for Retry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retry")
+            .field("backoff", &self.backoff)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Retry<'a> {
+    /// A loop that ends by this backoff alone.
+    pub fn new(backoff: Backoff) -> Self {
+        Self {
+            backoff,
+            limits: Limits::default(),
+            random: Box::new(thread_random),
+            on_sleep: Box::new(|_| {}),
+        }
+    }
+
+    /// Ends the loop with [`Interrupt::Cancelled`] once the token is cancelled: before the next try,
+    /// or in the middle of a sleep. A try that runs is left to end; it can watch the token itself.
+    pub fn cancellation(mut self, token: CancellationToken) -> Self {
+        self.limits.token = Some(token);
+        self
+    }
+
+    /// Ends the loop with [`Interrupt::DeadlineExceeded`] at this instant: before the next try, or in
+    /// the middle of a sleep.
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.limits.deadline = Some(deadline.into());
+        self
+    }
+
+    /// A [deadline](Self::deadline) that is `timeout` from now.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.limits.deadline = limits::after(timeout);
+        self
+    }
+
+    /// Takes the jitter's random numbers, from 0 (included) to 1 (excluded), from here.
+    pub fn random(mut self, random: impl FnMut() -> f64 + Send + 'a) -> Self {
+        self.random = Box::new(random);
+        self
+    }
+
+    /// Calls this before every sleep, with its length.
+    pub fn on_sleep(mut self, on_sleep: impl FnMut(Duration) + Send + 'a) -> Self {
+        self.on_sleep = Box::new(on_sleep);
+        self
+    }
+
+    /// Tries a condition until it holds; see [`exponential_backoff`].
+    ///
+    /// # Errors
+    /// As [`exponential_backoff`]; a limit that is reached comes before "timed out".
+    pub async fn until<E>(
+        self,
+        mut condition: impl AsyncFnMut() -> Result<bool, E>,
+    ) -> Result<(), RetryError<E>> {
+        self.run(async || match condition().await {
+            Ok(true) => Flow::Done(()),
+            Ok(false) => Flow::AGAIN,
+            Err(error) => Flow::Fail(error),
+        })
+        .await
+    }
+
+    /// Runs an operation until it succeeds or fails with an error that is not `retriable`; see
+    /// [`on_error`].
+    ///
+    /// If the loop is interrupted after a retriable error was seen, that error comes back and not the
+    /// interruption. This includes an operation that itself returns an [`Interrupt`], wrapped or not.
+    ///
+    /// # Errors
+    /// As [`on_error`].
+    pub async fn on_error<T, E: Error + 'static>(
+        self,
+        mut retriable: impl FnMut(&E) -> bool,
+        mut operation: impl AsyncFnMut() -> Result<T, E>,
+    ) -> Result<T, RetryError<E>> {
+        let mut last = None;
+        let result = self
+            .run(async || match operation().await {
+                Ok(output) => Flow::Done(output),
+                Err(error) if retriable(&error) => {
+                    last = Some(error);
+                    Flow::AGAIN
+                }
+                Err(error) => Flow::Fail(error),
+            })
+            .await;
+        result.map_err(|error| {
+            let was_interrupted = match &error {
+                RetryError::Interrupted(_) => true,
+                RetryError::Failed(error) => interrupted(error),
+            };
+            match last {
+                Some(last) if was_interrupted => RetryError::Failed(last),
+                _ => error,
+            }
+        })
+    }
+
+    /// Runs an operation until it no longer ends in a conflict; see [`retry_on_conflict`].
+    ///
+    /// # Errors
+    /// As [`retry_on_conflict`].
+    pub async fn on_conflict<T, E: Error + 'static>(
+        self,
+        operation: impl AsyncFnMut() -> Result<T, E>,
+    ) -> Result<T, RetryError<E>> {
+        self.on_error(|error: &E| is_conflict_in(error), operation)
+            .await
+    }
+
+    async fn run<T, E>(
+        self,
+        attempt: impl AsyncFnMut() -> Flow<T, E>,
+    ) -> Result<T, RetryError<E>> {
+        let mut pace = self.backoff.delays_with(self.random);
+        let mut work = Closure {
+            attempt,
+            on_sleep: self.on_sleep,
+        };
+        engine::run(&self.limits, &mut pace, &mut work).await
+    }
+}
+
+/// A closure as the work of the engine.
+struct Closure<A, S> {
+    attempt: A,
+    on_sleep: S,
+}
+
+impl<T, E, A, S> Work for Closure<A, S>
+where
+    A: AsyncFnMut() -> Flow<T, E>,
+    S: FnMut(Duration),
+{
+    type Output = T;
+    type Error = E;
+
+    async fn attempt(&mut self) -> Flow<T, E> {
+        (self.attempt)().await
+    }
+
+    fn sleeping(&mut self, delay: Duration) {
+        (self.on_sleep)(delay);
+    }
+}
+
+#[cfg(any())]
+#[path = "retry_tests.rs"]
+mod tests;

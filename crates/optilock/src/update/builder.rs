@@ -1,0 +1,279 @@
+//! The options of an update.
+
+use std::fmt::{self, Debug};
+use std::time::{Duration, Instant};
+
+use kube::api::PostParams;
+use kube::{Api, Resource};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::job::{Done, Job, Observer};
+use super::spread::Spread;
+use super::{Effort, Event, Target, UpdateError, Updated};
+use crate::limits::{self, Limits};
+use crate::random::thread_random;
+use crate::{Backoff, BoxError, RetryError, engine};
+
+/// How long an update may take when nobody says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// How long an attempt may take when nobody says otherwise: kube-apiserver itself gives up a write
+/// after 34 seconds, so there is no answer to wait for after that.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(35);
+
+/// Updates the object of this name: reads it, lets a closure change it, writes it, and starts again if
+/// somebody else was faster.
+///
+/// This gives the options; [`Update::apply`] does it.
+///
+/// ```
+/// # use k8s_openapi::api::apps::v1::Deployment;
+/// # async fn example(client: kube::Client) -> Result<(), optilock::UpdateError> {
+/// use kube::{Api, ResourceExt};
+///
+/// let deployments: Api<Deployment> = Api::default_namespaced(client);
+/// let updated = optilock::update(&deployments, "nginx-deployment")
+///     .apply(|deployment| {
+///         let version: u64 = match deployment.labels().get("biz-version") {
+///             Some(version) => version.parse()?,
+///             None => 0,
+///         };
+///         deployment.labels_mut().insert("biz-version".into(), (version + 1).to_string());
+///         Ok(())
+///     })
+///     .await?;
+/// println!("{} after {}", updated.object.resource_version().unwrap_or_default(), updated.effort);
+/// # Ok(())
+/// # }
+/// ```
+pub fn update<K>(api: &Api<K>, name: impl Into<String>) -> Update<'_, K> {
+    Update {
+        api,
+        name: name.into(),
+        backoff: None,
+        limits: Limits::default(),
+        timeout: TIMEOUT,
+        attempt_timeout: ATTEMPT_TIMEOUT,
+        params: PostParams::default(),
+        from: None,
+        observer: Box::new(|_| {}),
+        random: Box::new(thread_random),
+    }
+}
+
+/// An update that is about to be made; see [`update`](crate::update()).
+#[must_use = "an update does nothing until `apply` is called and awaited"]
+pub struct Update<'a, K> {
+    api: &'a Api<K>,
+    name: String,
+    backoff: Option<Backoff>,
+    limits: Limits,
+    timeout: Duration,
+    attempt_timeout: Duration,
+    params: PostParams,
+    from: Option<K>,
+    observer: Observer<'a, K>,
+    random: Box<dyn FnMut() -> f64 + Send + 'a>,
+}
+
+impl<K> Debug for Update<'_, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Update")
+            .field("name", &self.name)
+            .field("backoff", &self.backoff)
+            .field("limits", &self.limits)
+            .field("timeout", &self.timeout)
+            .field("attempt_timeout", &self.attempt_timeout)
+            .field("params", &self.params)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a, K> Update<'a, K> {
+    /// Tries and sleeps as this backoff says, as client-go would.
+    ///
+    /// Without it there is no limit to the attempts but the [deadline](Self::deadline). The sleeps are
+    /// then random from zero up to a range that starts at eight times what an attempt takes, and grows
+    /// by half with each conflict, up to two seconds: that spreads few writers and many without knowing
+    /// how many there are.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = Some(backoff);
+        self
+    }
+
+    /// Gives up at this instant. Without a deadline or a [timeout](Self::timeout) an update has two minutes.
+    ///
+    /// Where a write is under way at that instant, its outcome is unknown, and the error says so.
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.limits.deadline = Some(deadline.into());
+        self
+    }
+
+    /// Gives up this long after [`apply`](Self::apply) is first polled; [`Duration::MAX`] for never. A
+    /// [deadline](Self::deadline) that is given comes first.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Waits no longer than this for the answers of one attempt, its read and its write together.
+    ///
+    /// Without it, 35 seconds; kube-apiserver gives up a write after 34. [`Duration::MAX`] for no limit.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = timeout;
+        self
+    }
+
+    /// Gives up when this token is cancelled.
+    ///
+    /// Where a write is under way then, its outcome is unknown, and the error says so.
+    pub fn cancellation(mut self, token: CancellationToken) -> Self {
+        self.limits.token = Some(token);
+        self
+    }
+
+    /// The name under which managedFields list the change. Without it, the first part of the client's
+    /// User-Agent.
+    pub fn field_manager(mut self, manager: impl Into<String>) -> Self {
+        self.params.field_manager = Some(manager.into());
+        self
+    }
+
+    /// Lets the server do everything but store the result.
+    pub fn dry_run(mut self) -> Self {
+        self.params.dry_run = true;
+        self
+    }
+
+    /// Starts from an object that is at hand, which saves the first read.
+    ///
+    /// It must be as the server gave it, with uid and resourceVersion. After a conflict it is read
+    /// again; if an object of another uid has its name by then, the update fails.
+    pub fn from(mut self, object: K) -> Self {
+        self.from = Some(object);
+        self
+    }
+
+    /// Calls this at every step of the way.
+    ///
+    /// ```
+    /// # use k8s_openapi::api::core::v1::ConfigMap;
+    /// # async fn example(api: kube::Api<ConfigMap>) -> Result<(), optilock::UpdateError> {
+    /// use optilock::Event;
+    ///
+    /// optilock::update(&api, "settings")
+    ///     .observe(|event| match event {
+    ///         Event::Conflict { attempt, base, .. } => println!("attempt {attempt}: {base} is outdated"),
+    ///         Event::Written { base, resource_version, .. } => println!("{base} -> {resource_version}"),
+    ///         _ => {}
+    ///     })
+    ///     .apply(|config| {
+    ///         config.data.get_or_insert_default().insert("level".into(), "debug".into());
+    ///         Ok(())
+    ///     })
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn observe(mut self, observer: impl FnMut(&Event<'_, K>) + Send + 'a) -> Self {
+        self.observer = Box::new(observer);
+        self
+    }
+
+    /// Takes the random numbers of the sleeps, from 0 (included) to 1 (excluded), from here.
+    pub fn random(mut self, random: impl FnMut() -> f64 + Send + 'a) -> Self {
+        self.random = Box::new(random);
+        self
+    }
+
+    /// Makes the update.
+    ///
+    /// Each attempt reads the object (the first one only if none was [given](Self::from)), lets `change`
+    /// change a copy, and writes it with the uid and resourceVersion that were read, so that it can't
+    /// overwrite what others have written since. A conflict starts the next attempt, with the closure
+    /// called on the object as it is then; so does an answer that asks to try again later, if it is certain that
+    /// nothing was written. Where the closure changes nothing, nothing is written.
+    ///
+    /// The closure may be called any number of times: it should compute the change from the object that
+    /// it is given, and have no other effect. Its own error ends the update.
+    ///
+    /// A typed object knows the fields of its Rust type only; writing it removes any others that a
+    /// newer server may have. [`DynamicObject`](kube::api::DynamicObject) keeps all.
+    ///
+    /// # Errors
+    /// [`UpdateError::reason`] says why. Only with [`Reason::Unknown`](crate::Reason::Unknown) the change may be in the object all
+    /// the same. The closure is never called again after an answer that leaves this open.
+    ///
+    /// # Cancellation
+    /// Dropping the future ends the update. If a write was under way, it may or may not have been
+    /// applied, and nobody is told: prefer a [token](Self::cancellation) or a [deadline](Self::deadline).
+    pub async fn apply<F>(self, change: F) -> Result<Updated<K>, UpdateError>
+    where
+        K: Resource + Clone + Debug + Serialize + DeserializeOwned,
+        F: FnMut(&mut K) -> Result<(), BoxError>,
+    {
+        let target = Target::new(self.api, &self.name);
+        let span = tracing::debug_span!(
+            "update",
+            resource = target.resource,
+            namespace = target.namespace,
+            name = target.name,
+        );
+        self.run(target, change).instrument(span).await
+    }
+
+    async fn run<F>(mut self, target: Target, change: F) -> Result<Updated<K>, UpdateError>
+    where
+        K: Resource + Clone + Debug + Serialize + DeserializeOwned,
+        F: FnMut(&mut K) -> Result<(), BoxError>,
+    {
+        self.limits.deadline = self.limits.deadline.or_else(|| limits::after(self.timeout));
+        let mut job = Job {
+            api: self.api,
+            name: &self.name,
+            params: &self.params,
+            limits: &self.limits,
+            attempt_timeout: self.attempt_timeout,
+            change,
+            observer: self.observer,
+            pinned: self.from.as_ref().and_then(|object| object.meta().uid.clone()),
+            at_hand: self.from,
+            effort: Effort::default(),
+            resource_version: None,
+            last: None,
+            winner: None,
+        };
+        let result = match self.backoff {
+            Some(backoff) => {
+                let mut pace = backoff.delays_with(self.random);
+                engine::run(&self.limits, &mut pace, &mut job).await
+            }
+            None => {
+                let mut pace = Spread::new(self.random);
+                engine::run(&self.limits, &mut pace, &mut job).await
+            }
+        };
+        match result {
+            Ok(Done { object, written }) => Ok(Updated {
+                object,
+                written,
+                effort: job.effort,
+            }),
+            Err(error) => {
+                let reason = match error {
+                    RetryError::Interrupted(interrupt) => job.interrupted(interrupt),
+                    RetryError::Failed(reason) => reason,
+                };
+                Err(UpdateError::new(
+                    target,
+                    job.resource_version,
+                    job.effort,
+                    reason,
+                ))
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! How an update fails.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use super::{Effort, Target, Winner};
+use crate::{BoxError, Interrupt, Outcome};
+
+/// An update that failed, with what it was about and what was tried.
+///
+/// The text says all of it: the object, the reason, what to do next, and the effort.
+#[derive(Debug)]
+pub struct UpdateError(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    target: Target,
+    resource_version: Option<String>,
+    effort: Effort,
+    reason: Reason,
+}
+
+impl UpdateError {
+    pub(crate) fn new(
+        target: Target,
+        resource_version: Option<String>,
+        effort: Effort,
+        reason: Reason,
+    ) -> Self {
+        Self(Box::new(Inner {
+            target,
+            resource_version,
+            effort,
+            reason,
+        }))
+    }
+
+    /// Why it failed.
+    #[must_use]
+    pub fn reason(&self) -> &Reason {
+        &self.0.reason
+    }
+
+    /// Why it failed, to keep.
+    #[must_use]
+    pub fn into_reason(self) -> Reason {
+        self.0.reason
+    }
+
+    /// The object that it was about.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.0.target
+    }
+
+    /// The resourceVersion that the last attempt started from; none if the object was never at hand.
+    #[must_use]
+    pub fn resource_version(&self) -> Option<&str> {
+        self.0.resource_version.as_deref()
+    }
+
+    /// What was tried.
+    #[must_use]
+    pub fn effort(&self) -> Effort {
+        self.0.effort
+    }
+
+    /// Whether the change may be in the object all the same: [`Outcome::Unknown`] if it may, else
+    /// [`Outcome::Refused`].
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self.0.reason {
+            Reason::Unknown(_) => Outcome::Unknown,
+            _ => Outcome::Refused,
+        }
+    }
+
+    /// Who had written the object when an attempt read it again after a conflict, where that is known.
+    #[must_use]
+    pub fn winner(&self) -> Option<&Winner> {
+        match &self.0.reason {
+            Reason::Interrupted { winner, .. } => winner.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for UpdateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner {
+            target,
+            resource_version,
+            effort,
+            reason,
+        } = &*self.0;
+        write!(f, "{target}: {reason} (")?;
+        if let Some(version) = resource_version {
+            write!(f, "resourceVersion: {version}, ")?;
+        }
+        write!(f, "{effort})")
+    }
+}
+
+impl Error for UpdateError {
+    /// The source of the [reason](Self::reason): the reason itself is in the text already.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.reason.source()
+    }
+}
+
+/// Why an update failed.
+///
+/// Except for [`Unknown`](Self::Unknown) nothing of it is in the object.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The backoff's steps are used up, the deadline has passed, or the update was cancelled, and no
+    /// attempt had succeeded. Nothing was written.
+    #[error("gave up: {interrupt}{}", seen(last.as_ref(), winner.as_deref()))]
+    #[non_exhaustive]
+    Interrupted {
+        /// Which of the three.
+        interrupt: Interrupt,
+        /// The answer that ended the last attempt that got one: a conflict, or a request for patience.
+        #[source]
+        last: Option<kube::Error>,
+        /// Who had written the object when it was read again after a conflict.
+        winner: Option<Box<Winner>>,
+    },
+    /// The closure returned an error. Nothing was written.
+    #[error("the change was given up: {0}")]
+    Change(#[source] BoxError),
+    /// The object could not be read. Nothing was written.
+    #[error("reading failed: {}", text(.0))]
+    Read(#[source] kube::Error),
+    /// The server didn't answer the read in the time that is allowed for an attempt. Nothing was written.
+    #[error(
+        "reading took longer than the {0:?} of an attempt; \
+         check the connection to the server or allow more with `attempt_timeout`"
+    )]
+    ReadTimeout(Duration),
+    /// The server turned the write down, for a reason that trying again doesn't cure.
+    #[error("the server refused the write: {}", text(.0))]
+    Refused(#[source] kube::Error),
+    /// The write may or may not have been carried out.
+    ///
+    /// The closure is not called again, for that might apply the change twice. Read the object and see
+    /// whether the change is there, before you repeat it: the write could only succeed on the
+    /// [resourceVersion](UpdateError::resource_version) that it was computed from, so where that is
+    /// still the object's own *and* no copy of the request is under way any more, it didn't.
+    #[error(
+        "the write may or may not have been applied: {0}; \
+         read the object and look for the change before you repeat it"
+    )]
+    Unknown(#[source] Doubt),
+    /// The object given to start from, or the server's answer, lacks what a safe write needs. Nothing
+    /// was written.
+    #[error("the object has no usable {field}, so a write could overwrite others' changes; read it first")]
+    #[non_exhaustive]
+    Incomplete {
+        /// The field that is missing.
+        field: &'static str,
+    },
+    /// The object to start from has another name than the one to update. Nothing was written.
+    #[error("the object at hand is named {found:?}; give the object that is to be updated")]
+    #[non_exhaustive]
+    Misnamed {
+        /// Its name.
+        found: String,
+    },
+    /// The closure changed a field that says which version of which object is written. Nothing was written.
+    #[error("the closure changed {field}; leave it as it was read")]
+    #[non_exhaustive]
+    IdentityChanged {
+        /// The field that was changed.
+        field: &'static str,
+    },
+    /// The object given to start from is gone, and another one has its name. Nothing was written.
+    #[error(
+        "the object with uid {expected} is gone and one with uid {found} has its name; \
+         leave out `from` to update whatever has that name"
+    )]
+    #[non_exhaustive]
+    Recreated {
+        /// The uid of the object given to start from.
+        expected: String,
+        /// The uid of the object that is there.
+        found: String,
+    },
+    /// The changed object can't be encoded as JSON. Nothing was written.
+    #[error("the object can't be encoded as JSON: {}", text(.0))]
+    Encode(#[source] kube::Error),
+}
+
+/// Why nobody knows whether a write was carried out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Doubt {
+    /// The request ended in an error or an answer that leaves it open; see [`Outcome::of_error`].
+    #[error("{}", text(.0))]
+    Answer(#[source] kube::Error),
+    /// A layer of the client sent the request more than once, so that its last answer may be about the
+    /// effect of an earlier sending. A client from [`optilock::client`](crate::client()) doesn't do that.
+    #[error("the client sent the write more than once, and the last answer was: {}", text(.0))]
+    Repeated(#[source] kube::Error),
+    /// The server didn't answer in the time that is allowed for an attempt.
+    #[error("no answer within the {0:?} of an attempt")]
+    AttemptTimeout(Duration),
+    /// The update was cancelled, or its deadline passed, while the write was under way.
+    #[error("no answer yet: {0}")]
+    Interrupted(#[source] Interrupt),
+}
+
+/// The text of an error of kube's: the server's own message, if it sent one.
+fn text(error: &kube::Error) -> Cow<'_, str> {
+    match error {
+        kube::Error::Api(status) if !status.message.is_empty() => Cow::from(&status.message),
+        error => Cow::from(error.to_string()),
+    }
+}
+
+/// What the attempts have seen, for the text of an interruption.
+fn seen(last: Option<&kube::Error>, winner: Option<&Winner>) -> String {
+    let mut seen = String::new();
+    if let Some(last) = last {
+        seen += &format!("; the last answer was: {}", text(last));
+    }
+    if let Some(winner) = winner {
+        seen += &format!("; it was last written by {winner}");
+    }
+    seen + "; allow more steps or a later deadline, or try again later"
+}

@@ -1,0 +1,115 @@
+//! What happens during an update.
+
+use std::time::Duration;
+
+use kube::core::Status;
+
+/// A step of an update, told to [`Update::observe`](crate::Update::observe).
+///
+/// `attempt` counts from 1.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a, K> {
+    /// The object was read.
+    #[non_exhaustive]
+    Read {
+        /// The attempt it was read for.
+        attempt: u32,
+        /// The version that was read.
+        resource_version: &'a str,
+        /// The object, before the closure changes it.
+        object: &'a K,
+    },
+    /// The closure has changed the object; the write is about to be sent.
+    #[non_exhaustive]
+    Write {
+        /// The attempt it belongs to.
+        attempt: u32,
+        /// The version that the change was computed from, and that the server will insist on.
+        base: &'a str,
+        /// The object, as changed by the closure.
+        object: &'a K,
+    },
+    /// The server has carried out the write.
+    #[non_exhaustive]
+    Written {
+        /// The attempt it belongs to.
+        attempt: u32,
+        /// The version that the change was computed from.
+        base: &'a str,
+        /// The version that the write made.
+        resource_version: &'a str,
+        /// The object as the server has it now.
+        object: &'a K,
+    },
+    /// The closure has changed nothing, so that there is nothing to write.
+    #[non_exhaustive]
+    Unchanged {
+        /// The attempt it belongs to.
+        attempt: u32,
+        /// The version at hand.
+        resource_version: &'a str,
+        /// The object.
+        object: &'a K,
+    },
+    /// The server has refused the write, because the object had changed in the meantime.
+    #[non_exhaustive]
+    Conflict {
+        /// The attempt it belongs to.
+        attempt: u32,
+        /// The version that the change was computed from.
+        base: &'a str,
+        /// The server's answer.
+        status: &'a Status,
+    },
+    /// The server has asked for patience: too many requests, or a time after which to try again.
+    #[non_exhaustive]
+    Throttled {
+        /// The attempt it belongs to.
+        attempt: u32,
+        /// The server's answer.
+        status: &'a Status,
+    },
+    /// There is a sleep before the next attempt.
+    #[non_exhaustive]
+    Sleep {
+        /// The attempt that has failed.
+        attempt: u32,
+        /// How long.
+        delay: Duration,
+    },
+}
+
+impl<K> Event<'_, K> {
+    /// Writes the event to the log, at the level debug: conflicts are everyday life.
+    pub(crate) fn log(&self) {
+        match self {
+            Self::Read {
+                attempt,
+                resource_version,
+                ..
+            } => tracing::debug!(attempt, resource_version, "read"),
+            Self::Write { attempt, base, .. } => tracing::debug!(attempt, base, "writing"),
+            Self::Written {
+                attempt,
+                base,
+                resource_version,
+                ..
+            } => tracing::debug!(attempt, base, resource_version, "written"),
+            Self::Unchanged {
+                attempt,
+                resource_version,
+                ..
+            } => tracing::debug!(attempt, resource_version, "nothing to write"),
+            Self::Conflict {
+                attempt,
+                base,
+                status,
+            } => tracing::debug!(attempt, base, answer = status.message, "conflict"),
+            Self::Throttled { attempt, status } => {
+                tracing::debug!(attempt, answer = status.message, "throttled");
+            }
+            Self::Sleep { attempt, delay } => tracing::debug!(attempt, ?delay, "sleeping"),
+        }
+    }
+}

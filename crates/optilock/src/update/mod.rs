@@ -1,0 +1,19 @@
+//! Read, change, write, and again if somebody else was faster.
+
+mod builder;
+mod error;
+mod event;
+mod identity;
+mod job;
+mod put;
+mod spread;
+mod target;
+mod updated;
+mod winner;
+
+pub use builder::{Update, update};
+pub use error::{Doubt, Reason, UpdateError};
+pub use event::Event;
+pub use target::Target;
+pub use updated::{Effort, Updated};
+pub use winner::Winner;

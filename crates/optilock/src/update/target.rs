@@ -1,0 +1,52 @@
+//! The name of an object, as people read it.
+
+use std::fmt;
+
+use kube::{Api, Resource};
+
+/// Which object an update is about.
+///
+/// Shown as the API server names objects in its own messages: `deployments.apps "web"`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Target {
+    /// The resource: the plural of the kind, with the API group unless that is the core group.
+    pub resource: String,
+    /// The namespace; none for cluster-wide resources.
+    pub namespace: Option<String>,
+    /// The object's name.
+    pub name: String,
+}
+
+impl Target {
+    /// What `name` means to this API.
+    ///
+    /// The resource is taken from the URL, which every `Api` has: the kind of a dynamic one is not to
+    /// be had from outside.
+    pub(crate) fn new<K: Resource>(api: &Api<K>, name: &str) -> Self {
+        let mut path = api.resource_url().trim_matches('/').split('/');
+        let group = match path.next() {
+            Some("apis") => path.next(),
+            _ => None,
+        };
+        let plural = path.next_back().unwrap_or_default();
+        Self {
+            resource: match group {
+                Some(group) => format!("{plural}.{group}"),
+                None => plural.to_owned(),
+            },
+            namespace: api.namespace().map(str::to_owned),
+            name: name.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.resource, self.name)?;
+        match &self.namespace {
+            Some(namespace) => write!(f, " in namespace {namespace:?}"),
+            None => Ok(()),
+        }
+    }
+}

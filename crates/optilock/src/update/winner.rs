@@ -1,0 +1,56 @@
+//! Who wrote the object last.
+
+use std::fmt;
+
+use kube::core::ObjectMeta;
+
+/// Who wrote an object last, as its managedFields say.
+///
+/// It is what the server was told: managers choose their names, and times are in whole seconds. A
+/// write that changed no field leaves no trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Winner {
+    /// The field manager: a name that the writer gave, or the first part of its User-Agent.
+    pub manager: String,
+    /// `Update` or `Apply`; empty if the server didn't say.
+    pub operation: String,
+    /// The subresource that was written, such as `status`.
+    pub subresource: Option<String>,
+    /// When, in RFC 3339.
+    pub time: Option<String>,
+}
+
+impl Winner {
+    /// The newest entry of managedFields; the last one in the list where several are of that second.
+    pub(crate) fn of(metadata: &ObjectMeta) -> Option<Self> {
+        let newest = metadata
+            .managed_fields
+            .as_ref()?
+            .iter()
+            .max_by_key(|entry| entry.time.as_ref().map(|time| time.0))?;
+        Some(Self {
+            manager: newest.manager.clone().unwrap_or_default(),
+            operation: newest.operation.clone().unwrap_or_default(),
+            subresource: newest.subresource.clone(),
+            time: newest.time.as_ref().map(|time| time.0.to_string()),
+        })
+    }
+}
+
+impl fmt::Display for Winner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.manager)?;
+        if !self.operation.is_empty() {
+            write!(f, " ({}", self.operation)?;
+            if let Some(subresource) = &self.subresource {
+                write!(f, " of {subresource}")?;
+            }
+            write!(f, ")")?;
+        }
+        match &self.time {
+            Some(time) => write!(f, " at {time}"),
+            None => Ok(()),
+        }
+    }
+}

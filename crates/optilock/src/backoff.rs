@@ -295,7 +295,3 @@ const fn sleep_of(nanos: i64) -> Duration {
         Duration::ZERO
     }
 }
-
-#[cfg(any())]
-#[path = "backoff_tests.rs"]
-mod tests;

@@ -65,7 +65,3 @@ fn status_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Status> {
         }
     })
 }
-
-#[cfg(any())]
-#[path = "conflict_tests.rs"]
-mod tests;

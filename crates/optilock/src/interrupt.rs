@@ -62,7 +62,3 @@ pub(crate) fn chain<'a>(
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
 }
-
-#[cfg(any())]
-#[path = "interrupt_tests.rs"]
-mod tests;

@@ -91,7 +91,3 @@ fn never_connected(error: &(dyn Error + 'static)) -> bool {
             .is_some_and(legacy::Error::is_connect)
     })
 }
-
-#[cfg(any())]
-#[path = "outcome_tests.rs"]
-mod tests;

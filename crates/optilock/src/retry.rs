@@ -271,10 +271,7 @@ impl<'a> Retry<'a> {
             .await
     }
 
-    async fn run<T, E>(
-        self,
-        attempt: impl AsyncFnMut() -> Flow<T, E>,
-    ) -> Result<T, RetryError<E>> {
+    async fn run<T, E>(self, attempt: impl AsyncFnMut() -> Flow<T, E>) -> Result<T, RetryError<E>> {
         let mut pace = self.backoff.delays_with(self.random);
         let mut work = Closure {
             attempt,
@@ -306,7 +303,3 @@ where
         (self.on_sleep)(delay);
     }
 }
-
-#[cfg(any())]
-#[path = "retry_tests.rs"]
-mod tests;

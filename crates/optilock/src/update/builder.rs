@@ -239,7 +239,10 @@ impl<'a, K> Update<'a, K> {
             attempt_timeout: self.attempt_timeout,
             change,
             observer: self.observer,
-            pinned: self.from.as_ref().and_then(|object| object.meta().uid.clone()),
+            pinned: self
+                .from
+                .as_ref()
+                .and_then(|object| object.meta().uid.clone()),
             at_hand: self.from,
             effort: Effort::default(),
             resource_version: None,

@@ -157,7 +157,9 @@ pub enum Reason {
     Unknown(#[source] Doubt),
     /// The object given to start from, or the server's answer, lacks what a safe write needs. Nothing
     /// was written.
-    #[error("the object has no usable {field}, so a write could overwrite others' changes; read it first")]
+    #[error(
+        "the object has no usable {field}, so a write could overwrite others' changes; read it first"
+    )]
     #[non_exhaustive]
     Incomplete {
         /// The field that is missing.

@@ -70,7 +70,9 @@ where
             return Ok(object);
         }
         self.effort.requests += 1;
-        let read = self.limits.guard(in_time(deadline, self.api.get(self.name)));
+        let read = self
+            .limits
+            .guard(in_time(deadline, self.api.get(self.name)));
         let object = match read.await {
             Ok(Some(Ok(object))) => object,
             Ok(Some(Err(error))) => return Err(self.read_failed(error)),
@@ -184,7 +186,11 @@ where
                 self.tell(&Event::Written {
                     attempt,
                     base: &base.resource_version,
-                    resource_version: object.meta().resource_version.as_deref().unwrap_or_default(),
+                    resource_version: object
+                        .meta()
+                        .resource_version
+                        .as_deref()
+                        .unwrap_or_default(),
                     object: &object,
                 });
                 return Ok(Flow::Done(Done {

@@ -54,7 +54,3 @@ impl<R: FnMut() -> f64> Pace for Spread<R> {
         ))
     }
 }
-
-#[cfg(any())]
-#[path = "spread_tests.rs"]
-mod tests;

@@ -74,6 +74,40 @@ pub(crate) fn json(value: &Value) -> String {
     out
 }
 
+/// A value as Go's `%v` prints it: `map[a:1 b:[x y]]`.
+pub(crate) fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(plain).collect();
+            format!("[{}]", items.join(" "))
+        }
+        Value::Object(members) => {
+            let members: Vec<String> = members
+                .iter()
+                .map(|(name, member)| format!("{name}:{}", plain(member)))
+                .collect();
+            format!("map[{}]", members.join(" "))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Go's name of the type that a JSON value has when it is decoded without a type.
+pub(crate) fn type_name(value: &Value) -> &'static str {
+    match value {
+        // What `%s` makes of a missing type.
+        Value::Null => "%!s(<nil>)",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float64",
+        Value::Number(_) => "int64",
+        Value::String(_) => "string",
+        Value::Array(_) => "[]interface {}",
+        Value::Object(_) => "map[string]interface {}",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -92,6 +126,14 @@ mod tests {
         ] {
             assert_eq!(super::quote(text), expected);
         }
+    }
+
+    #[test]
+    fn plain_is_go_percent_v() {
+        assert_eq!(
+            super::plain(&json!({"b": [1, true, null, {"c": "x y"}], "a": 1.5})),
+            "map[a:1.5 b:[1 true <nil> map[c:x y]]]"
+        );
     }
 
     #[test]

@@ -6,8 +6,12 @@
 //! [`validation`], which are pure functions, and [`discovery`], which tells clients
 //! what the registry holds.
 
+mod ambient;
+mod defaults;
 mod discovery;
 mod http;
+#[cfg(feature = "tls")]
+mod listen;
 mod patch;
 mod registry;
 mod schema;
@@ -17,4 +21,8 @@ mod status;
 mod store;
 mod validation;
 
+pub use http::{ApiService, Body};
+#[cfg(feature = "tls")]
+pub use listen::{ListenError, Listener};
+pub use server::{Server, ServerBuilder};
 pub use status::{Cause, Details, Reason, Status};

@@ -1,1 +1,120 @@
 //! The server: a store, a registry and the ways to reach them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::ambient::Ambient;
+use crate::http::{ApiService, Authentication, Shared};
+use crate::registry::Registry;
+use crate::store::{MemoryStore, Retention};
+
+/// A Kubernetes API server.
+///
+/// It is a handle: clones are the same server. Nothing runs in the background; it answers while somebody asks.
+///
+/// ```
+/// use optilock_apiserver::Server;
+///
+/// let server = Server::new();
+/// let service = server.service(); // a tower::Service; with feature `kube` there is `server.client()` too
+/// # let _ = service;
+/// ```
+#[derive(Debug, Clone)]
+pub struct Server {
+    shared: Arc<Shared>,
+}
+
+/// Settings of a [`Server`].
+#[derive(Default)]
+pub struct ServerBuilder {
+    retention: Retention,
+    seed: Option<u64>,
+    clock: Option<Arc<dyn Fn() -> Timestamp + Send + Sync>>,
+}
+
+impl std::fmt::Debug for ServerBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerBuilder")
+            .field("retention", &self.retention)
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// A server with the usual settings, in memory, with the namespaces that every cluster has.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// A server with settings of your own.
+    #[must_use]
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::default()
+    }
+
+    /// The server as a [`tower::Service`] for callers in this process: no socket, no credential.
+    #[must_use]
+    pub fn service(&self) -> ApiService {
+        ApiService::new(Arc::clone(&self.shared), Authentication::InProcess)
+    }
+
+    /// A client that talks to the server in process. It has no retry layer of its own.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime: [`kube::Client::new`] spawns a task.
+    #[cfg(feature = "kube")]
+    #[must_use]
+    pub fn client(&self) -> kube::Client {
+        kube::Client::new(self.service(), "default")
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn service_with_token(&self, token: &str) -> ApiService {
+        ApiService::new(Arc::clone(&self.shared), Authentication::token(token))
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ServerBuilder {
+    /// How long changes are kept for watches and for lists at an older version. The default is
+    /// 5 minutes, as kube-apiserver compacts etcd.
+    #[must_use]
+    pub fn compact_after(mut self, age: Duration) -> Self {
+        self.retention.age = age;
+        self
+    }
+
+    /// Seeds all randomness (uids, generated names), so that a run can be repeated.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// The time of day that the server writes into objects.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// The server.
+    #[must_use]
+    pub fn build(self) -> Server {
+        let ambient = Arc::new(Ambient::new(self.clock, self.seed));
+        let store = Arc::new(MemoryStore::new(self.retention));
+        let registry = Registry::new(store, Arc::clone(&ambient));
+        Server {
+            shared: Arc::new(Shared::new(registry, ambient)),
+        }
+    }
+}

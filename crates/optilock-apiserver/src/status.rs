@@ -41,6 +41,8 @@ pub enum Reason {
     UnsupportedMediaType,
     /// 410: the asked version was compacted away.
     Expired,
+    /// 501: the server knows the request and can't serve it.
+    NotImplemented,
     /// 503.
     ServiceUnavailable,
     /// 500.
@@ -139,6 +141,12 @@ impl Status {
     #[must_use]
     pub fn untyped(message: impl Into<String>) -> Self {
         Self::new(500, Reason::Unknown, message)
+    }
+
+    /// 501 for what this server does not do. kube-apiserver has no such answer: it does everything.
+    #[must_use]
+    pub fn not_implemented(message: impl Into<String>) -> Self {
+        Self::new(501, Reason::NotImplemented, message)
     }
 
     /// The JSON document that goes over the wire.

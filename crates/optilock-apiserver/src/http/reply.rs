@@ -1,0 +1,107 @@
+//! An answer before it is put into an HTTP response.
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WARNING};
+use http::{HeaderMap, Response, StatusCode};
+use serde_json::Value;
+
+use super::body::Body;
+use crate::status::Status;
+
+/// Media type of JSON.
+pub(crate) const JSON: &str = "application/json";
+/// Media type of YAML.
+pub(crate) const YAML: &str = "application/yaml";
+
+/// Status, headers and body of an answer.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    code: StatusCode,
+    headers: HeaderMap,
+    body: Body,
+}
+
+impl Reply {
+    /// An answer of that media type.
+    pub(crate) fn new(code: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        Self {
+            code,
+            headers,
+            body: body.into(),
+        }
+    }
+
+    /// 200 with a JSON document, one line.
+    pub(crate) fn json(document: &Value) -> Self {
+        Self::new(StatusCode::OK, JSON, Bytes::from(line(document)))
+    }
+
+    /// Plain text.
+    pub(crate) fn text(code: StatusCode, text: impl Into<String>) -> Self {
+        Self::new(code, "text/plain; charset=utf-8", Bytes::from(text.into()))
+    }
+
+    /// The answer to what was refused.
+    pub(crate) fn status(status: &Status) -> Self {
+        let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut reply = Self::new(code, JSON, Bytes::from(line(&status.to_json())));
+        if let Some(seconds) = status.details.as_ref().map(|d| d.retry_after_seconds)
+            && seconds > 0
+        {
+            reply
+                .headers
+                .insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        reply
+    }
+
+    /// The same with a header. A value that HTTP can't carry is left out.
+    pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    /// The same with a media type that is made at run time.
+    pub(crate) fn content_type(self, media_type: &str) -> Self {
+        self.header(CONTENT_TYPE, media_type)
+    }
+
+    /// The same with warnings, each once, as `299 - "…"`.
+    pub(crate) fn warnings(mut self, texts: &[String]) -> Self {
+        let mut told: Vec<&String> = Vec::new();
+        for text in texts {
+            if told.contains(&text) {
+                continue;
+            }
+            told.push(text);
+            let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
+            if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
+                self.headers.append(WARNING, value);
+            }
+        }
+        self
+    }
+
+    /// The response.
+    pub(crate) fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(self.body);
+        *response.status_mut() = self.code;
+        *response.headers_mut() = self.headers;
+        response
+            .headers_mut()
+            .entry(CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static("no-cache, private"));
+        response
+    }
+}
+
+/// A document as one line of JSON.
+pub(crate) fn line(document: &Value) -> String {
+    let mut text = document.to_string();
+    text.push('\n');
+    text
+}

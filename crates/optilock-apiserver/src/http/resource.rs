@@ -1,0 +1,349 @@
+//! Requests on resources: one function a verb, for every resource.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use http::{HeaderMap, Method, StatusCode};
+
+use super::accept::Accept;
+use super::body::Body;
+use super::input::{self, Expected, MediaType};
+use super::output::{self, Representation, Subject};
+use super::patching::PatchKind;
+use super::query::Query;
+use super::reply::{JSON, Reply};
+use super::route::ResourcePath;
+use super::service::{Closing, Shared};
+use crate::registry::{
+    self, Deleted, Resource, Target, View, WriteOptions, method_not_allowed, missing_resource,
+};
+use crate::selector::selectable_fields;
+use crate::status::Status;
+
+/// A request on a resource, with its body.
+pub(super) struct ResourceRequest<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) closing: &'a Closing,
+    pub(super) method: &'a Method,
+    pub(super) path: ResourcePath,
+    pub(super) query: Query,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) accept: Accept,
+    pub(super) pretty: bool,
+    pub(super) body: Bytes,
+}
+
+/// What a method on a path means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Get,
+    List,
+    Watch,
+    Create,
+    Update,
+    Patch,
+    Delete,
+    DeleteCollection,
+}
+
+impl Verb {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::List => "list",
+            Self::Watch => "watch",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+            Self::DeleteCollection => "deletecollection",
+        }
+    }
+}
+
+impl ResourceRequest<'_> {
+    /// Serves the request.
+    pub(super) async fn serve(self) -> Result<Reply, Status> {
+        let resource = self.resource()?;
+        let verb = self.verb(&resource)?;
+        let view = self.view(&resource)?;
+        let target = Target {
+            namespace: self.path.namespace.clone(),
+            name: self.path.name.clone(),
+            resource,
+        };
+        match verb {
+            Verb::Get => self.get(&target, &view).await,
+            Verb::List => self.list(&target).await,
+            Verb::Watch => self.watch(target).await,
+            Verb::Create => self.create(&target, &view).await,
+            Verb::Update => self.update(&target, &view).await,
+            Verb::Patch => self.patch(&target, &view).await,
+            Verb::Delete => self.delete(&target, &view).await,
+            Verb::DeleteCollection => self.delete_collection(&target).await,
+        }
+    }
+
+    fn resource(&self) -> Result<Arc<Resource>, Status> {
+        let path = &self.path;
+        let resource = self
+            .shared
+            .registry
+            .resource(&path.group, &path.version, &path.plural)
+            .filter(|_| !path.too_deep)
+            // A namespace in the path of what has none.
+            .filter(|resource| resource.api.namespaced || path.namespace.is_empty())
+            // One object of a namespaced resource needs its namespace.
+            .filter(|resource| {
+                !resource.api.namespaced || path.name.is_empty() || !path.namespace.is_empty()
+            })
+            .ok_or_else(missing_resource)?;
+        if !path.subresource.is_empty() && resource.subresource(&path.subresource).is_none() {
+            return Err(missing_resource());
+        }
+        Ok(resource)
+    }
+
+    fn verb(&self, resource: &Resource) -> Result<Verb, Status> {
+        let path = &self.path;
+        let one = !path.name.is_empty();
+        let watch = path.watch || self.query.flag("watch").unwrap_or(false);
+        let verb = match (self.method, one) {
+            (&Method::GET, _) if watch && path.subresource.is_empty() => Verb::Watch,
+            (&Method::GET, true) => Verb::Get,
+            (&Method::GET, false) => Verb::List,
+            (&Method::POST, _) => Verb::Create,
+            (&Method::PUT, true) => Verb::Update,
+            (&Method::PATCH, true) => Verb::Patch,
+            (&Method::DELETE, true) => Verb::Delete,
+            (&Method::DELETE, false) => Verb::DeleteCollection,
+            _ => return Err(method_not_allowed()),
+        };
+        let verbs = match resource.subresource(&path.subresource) {
+            Some(subresource) => &subresource.verbs,
+            None => &resource.api.verbs,
+        };
+        let collection = path.subresource.is_empty() && verb == Verb::Create && one;
+        // A namespaced object is created in a namespace.
+        let homeless = resource.api.namespaced
+            && path.namespace.is_empty()
+            && matches!(verb, Verb::Create | Verb::DeleteCollection);
+        if collection || homeless || !verbs.iter().any(|allowed| &**allowed == verb.name()) {
+            return Err(method_not_allowed());
+        }
+        Ok(verb)
+    }
+
+    fn view(&self, resource: &Resource) -> Result<View, Status> {
+        let stored = resource.api.verbs.iter().any(|verb| &**verb == "list");
+        View::of(resource, &self.path.subresource)
+            .filter(|_| stored && &*resource.api.plural != "componentstatuses")
+            .ok_or_else(|| {
+                let path = [resource.qualified(), self.path.subresource.clone()];
+                let path = path.join("/");
+                Status::not_implemented(format!(
+                    "{} is not served by this version of optilock",
+                    path.trim_end_matches('/')
+                ))
+            })
+    }
+
+    fn represent(&self, subject: Subject) -> Result<Representation, Status> {
+        Representation::negotiate(&self.accept, subject, &self.query, self.pretty)
+    }
+
+    fn reply(
+        &self,
+        code: StatusCode,
+        target: &Target,
+        view: &View,
+        stored: &registry::Stored,
+    ) -> Result<Reply, Status> {
+        let now = self.shared.ambient.now();
+        self.represent(Subject::Object)?
+            .object(code, &target.resource, view, stored, now)
+    }
+
+    async fn get(&self, target: &Target, view: &View) -> Result<Reply, Status> {
+        self.represent(Subject::Object)?;
+        let stored = self
+            .shared
+            .registry
+            .get(target, self.query.get("resourceVersion"))
+            .await?;
+        self.reply(StatusCode::OK, target, view, &stored)
+    }
+
+    async fn list(&self, target: &Target) -> Result<Reply, Status> {
+        let representation = self.represent(Subject::List)?;
+        let fields = selectable_fields(&target.resource.api.group, &target.resource.api.plural);
+        let options = self.query.list_options(fields)?;
+        let list = self.shared.registry.list(target, &options).await?;
+        representation.list(&target.resource, &list, self.shared.ambient.now())
+    }
+
+    async fn watch(&self, target: Target) -> Result<Reply, Status> {
+        let representation = self.represent(Subject::Watch)?;
+        let fields = selectable_fields(&target.resource.api.group, &target.resource.api.plural);
+        let mut options = self.query.list_options(fields)?;
+        if !target.name.is_empty() {
+            options.fields = fields
+                .parse(&format!("metadata.name={}", target.name))
+                .map_err(|error| Status::bad_request(error.to_string()))?;
+        }
+        let collection = Target {
+            name: String::new(),
+            ..target
+        };
+        let watch = self.shared.registry.watch(&collection, &options).await?;
+        let shared = Arc::clone(self.shared);
+        let state = (watch, true);
+        let events = futures::stream::unfold(state, move |(mut watch, first)| {
+            let (shared, representation) = (Arc::clone(&shared), representation.clone());
+            let resource = Arc::clone(&collection.resource);
+            async move {
+                let event = watch.next().await?;
+                let frame = representation.event(&resource, &event, first, shared.ambient.now());
+                Some((frame, (watch, false)))
+            }
+        });
+        let events = events.take_until(Box::pin(self.closing.clone().closed()));
+        Ok(Reply::new(StatusCode::OK, JSON, Body::events(events)))
+    }
+
+    fn decode(
+        &self,
+        view: &View,
+        options: &WriteOptions,
+    ) -> Result<crate::schema::Decoded, Status> {
+        let expected = Expected {
+            view,
+            media_type: MediaType::of(self.headers)?,
+            validation: options.field_validation,
+        };
+        input::object(&self.body, &expected)
+    }
+
+    async fn create(&self, target: &Target, view: &View) -> Result<Reply, Status> {
+        self.represent(Subject::Object)?;
+        let options = self.query.write_options("CreateOptions")?;
+        let decoded = self.decode(view, &options)?;
+        self.check_namespace(target, &decoded.value)?;
+        let stored = self
+            .shared
+            .registry
+            .create(target, decoded.value, &options)
+            .await?;
+        Ok(self
+            .reply(StatusCode::CREATED, target, view, &stored)?
+            .warnings(&decoded.complaints))
+    }
+
+    async fn update(&self, target: &Target, view: &View) -> Result<Reply, Status> {
+        self.represent(Subject::Object)?;
+        let options = self.query.write_options("UpdateOptions")?;
+        let decoded = self.decode(view, &options)?;
+        let sent = decoded.value;
+        self.check_name(target, &sent)?;
+        self.check_namespace(target, &sent)?;
+        let uid = sent["metadata"]["uid"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        let resource = &*target.resource;
+        let mut build =
+            |current: Option<&serde_json::Value>| view.merge(resource, sent.clone(), current);
+        let written = self
+            .shared
+            .registry
+            .update(target, view.part(), &uid, &mut build, &options)
+            .await?;
+        let code = if written.created {
+            StatusCode::CREATED
+        } else {
+            StatusCode::OK
+        };
+        Ok(self
+            .reply(code, target, view, &written.stored)?
+            .warnings(&decoded.complaints))
+    }
+
+    async fn patch(&self, target: &Target, view: &View) -> Result<Reply, Status> {
+        let kind = PatchKind::of(self.headers, &self.query)?;
+        self.represent(Subject::Object)?;
+        let options = self.query.write_options("PatchOptions")?;
+        let resource = &*target.resource;
+        let mut warnings = Vec::new();
+        let mut build = |current: Option<&serde_json::Value>| {
+            let Some(current) = current else {
+                // A patch of nothing: only server-side apply creates.
+                return Err(registry::not_found(resource, &target.name));
+            };
+            warnings.clear();
+            let shown = view.project(current)?;
+            let validation = options.field_validation;
+            let patched = kind.apply(view, &shown, &self.body, validation, &mut warnings)?;
+            self.check_name(target, &patched)?;
+            view.merge(resource, patched, Some(current))
+        };
+        let written = self
+            .shared
+            .registry
+            .update(target, view.part(), "", &mut build, &options)
+            .await?;
+        Ok(self
+            .reply(StatusCode::OK, target, view, &written.stored)?
+            .warnings(&warnings))
+    }
+
+    async fn delete(&self, target: &Target, view: &View) -> Result<Reply, Status> {
+        let representation = self.represent(Subject::Object)?;
+        let options = input::delete_options(&self.body, self.headers, &self.query)?;
+        match self.shared.registry.delete(target, &options).await? {
+            Deleted::Object(stored) => self.reply(StatusCode::OK, target, view, &stored),
+            Deleted::Gone(details) => output::gone(&representation, &details),
+        }
+    }
+
+    async fn delete_collection(&self, target: &Target) -> Result<Reply, Status> {
+        let representation = self.represent(Subject::List)?;
+        let fields = selectable_fields(&target.resource.api.group, &target.resource.api.plural);
+        let selection = self.query.list_options(fields)?;
+        let options = input::delete_options(&self.body, self.headers, &self.query)?;
+        let list = self
+            .shared
+            .registry
+            .delete_collection(target, &selection, &options)
+            .await?;
+        representation.list(&target.resource, &list, self.shared.ambient.now())
+    }
+
+    fn check_name(&self, target: &Target, object: &serde_json::Value) -> Result<(), Status> {
+        let (sent, name) = (
+            object["metadata"]["name"].as_str().unwrap_or_default(),
+            &target.name,
+        );
+        if sent.is_empty() {
+            return Err(Status::bad_request(format!(
+                "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+            )));
+        }
+        if sent != name {
+            return Err(Status::bad_request(format!(
+                "the name of the object ({sent}) does not match the name on the URL ({name})"
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_namespace(&self, target: &Target, object: &serde_json::Value) -> Result<(), Status> {
+        let sent = object["metadata"]["namespace"].as_str().unwrap_or_default();
+        if target.resource.api.namespaced && !sent.is_empty() && sent != target.namespace {
+            return Err(Status::bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request",
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+//! What a path is about.
+
+use percent_encoding::percent_decode_str;
+
+/// A path of the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// `/api/v1/…` or `/apis/GROUP/VERSION/…` with a resource behind it.
+    Resource(ResourcePath),
+    /// Everything else: discovery, health, versions.
+    Other(Vec<String>),
+}
+
+/// The parts of a resource's path. What is not there is empty.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct ResourcePath {
+    pub(crate) group: String,
+    pub(crate) version: String,
+    pub(crate) namespace: String,
+    pub(crate) plural: String,
+    pub(crate) name: String,
+    pub(crate) subresource: String,
+    /// The path began with `watch/`, as it did in old days.
+    pub(crate) watch: bool,
+    /// There was more than a subresource.
+    pub(crate) too_deep: bool,
+}
+
+/// Subresources of a namespace; anything else behind its name is a resource inside it.
+const OF_NAMESPACES: [&str; 2] = ["status", "finalize"];
+
+impl Route {
+    /// Takes a path apart. Segments are percent-decoded.
+    pub(crate) fn parse(path: &str) -> Self {
+        let segments: Vec<String> = path
+            .split('/')
+            .filter(|segment| !segment.is_empty())
+            .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
+            .collect();
+        let words: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let (group, version, rest) = match words.as_slice() {
+            ["api", version, rest @ ..] => ("", *version, rest),
+            ["apis", group, version, rest @ ..] => (*group, *version, rest),
+            _ => return Self::Other(segments),
+        };
+        if rest.is_empty() {
+            return Self::Other(segments);
+        }
+        let mut path = ResourcePath {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            ..ResourcePath::default()
+        };
+        let rest = match rest {
+            ["watch", rest @ ..] if !rest.is_empty() => {
+                path.watch = true;
+                rest
+            }
+            rest => rest,
+        };
+        let rest = match rest {
+            ["namespaces", namespace, rest @ ..]
+                if rest
+                    .first()
+                    .is_some_and(|word| !OF_NAMESPACES.contains(word)) =>
+            {
+                path.namespace = (*namespace).to_owned();
+                rest
+            }
+            rest => rest,
+        };
+        let word = |at: usize| {
+            rest.get(at)
+                .map(|word| (*word).to_owned())
+                .unwrap_or_default()
+        };
+        path.plural = word(0);
+        path.name = word(1);
+        path.subresource = word(2);
+        path.too_deep = rest.len() > 3;
+        Self::Resource(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resource(path: &str) -> ResourcePath {
+        match Route::parse(path) {
+            Route::Resource(path) => path,
+            Route::Other(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn paths_are_taken_apart() {
+        let path = resource("/apis/apps/v1/namespaces/default/deployments/web/scale");
+        assert_eq!(
+            (
+                &*path.group,
+                &*path.namespace,
+                &*path.plural,
+                &*path.name,
+                &*path.subresource
+            ),
+            ("apps", "default", "deployments", "web", "scale")
+        );
+        let path = resource("/api/v1/namespaces/default");
+        assert_eq!(
+            (&*path.namespace, &*path.plural, &*path.name),
+            ("", "namespaces", "default")
+        );
+        let path = resource("/api/v1/namespaces/default/finalize");
+        assert_eq!(
+            (&*path.plural, &*path.name, &*path.subresource),
+            ("namespaces", "default", "finalize")
+        );
+        let path = resource("/api/v1/watch/namespaces/default/pods");
+        assert!(path.watch && path.plural == "pods" && path.namespace == "default");
+        assert_eq!(resource("/api/v1/nodes/a%2Fb").name, "a/b");
+        assert!(resource("/api/v1/namespaces/n/pods/p/s/more").too_deep);
+    }
+
+    #[test]
+    fn the_rest_is_discovery() {
+        for path in [
+            "/",
+            "/version",
+            "/api",
+            "/api/v1",
+            "/apis/apps",
+            "/apis/apps/v1/",
+            "/nope/x",
+        ] {
+            assert!(matches!(Route::parse(path), Route::Other(_)), "{path}");
+        }
+    }
+}

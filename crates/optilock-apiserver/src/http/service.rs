@@ -1,0 +1,185 @@
+//! The service that answers requests, in process and on a port.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::USER_AGENT;
+use http::{HeaderMap, Method, Request, Response};
+use tokio::sync::{OnceCell, watch};
+use tower::Service;
+
+use super::accept::Accept;
+use super::auth::Authentication;
+use super::body::Body;
+use super::input;
+use super::query::Query;
+use super::reply::Reply;
+use super::resource::ResourceRequest;
+use super::route::Route;
+use crate::ambient::Ambient;
+use crate::registry::Registry;
+use crate::status::Status;
+
+/// What all requests of one server share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) registry: Registry,
+    pub(crate) ambient: Arc<Ambient>,
+    ready: OnceCell<()>,
+}
+
+impl Shared {
+    pub(crate) fn new(registry: Registry, ambient: Arc<Ambient>) -> Self {
+        Self {
+            registry,
+            ambient,
+            ready: OnceCell::new(),
+        }
+    }
+
+    /// Creates what every cluster has, before the first request on a resource is served. A failure is the answer to
+    /// that request; the next one tries again.
+    async fn ready(&self) -> Result<(), Status> {
+        self.ready
+            .get_or_try_init(|| self.registry.bootstrap())
+            .await?;
+        Ok(())
+    }
+}
+
+/// The API server as a [`tower::Service`]: an HTTP request in, an HTTP response out.
+///
+/// It is cheap to clone, always ready, and never fails: what is refused is an answer with a `Status`.
+#[derive(Debug, Clone)]
+pub struct ApiService {
+    shared: Arc<Shared>,
+    authentication: Authentication,
+    closing: Closing,
+}
+
+/// When a service is about to stop, so that watches can end; in process they end with their readers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Closing(Option<watch::Receiver<bool>>);
+
+impl Closing {
+    /// Stops when the channel says true, or is dropped.
+    #[cfg(feature = "tls")]
+    pub(crate) fn by(channel: watch::Receiver<bool>) -> Self {
+        Self(Some(channel))
+    }
+
+    /// Waits until the service is about to stop.
+    pub(super) async fn closed(self) {
+        match self.0 {
+            Some(mut channel) => {
+                // An error says that the sender is gone, which says the same.
+                let _gone = channel.wait_for(|closing| *closing).await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl ApiService {
+    pub(crate) fn new(shared: Arc<Shared>, authentication: Authentication) -> Self {
+        Self {
+            shared,
+            authentication,
+            closing: Closing::default(),
+        }
+    }
+
+    /// The same, with watches that end when the server stops.
+    #[cfg(feature = "tls")]
+    pub(crate) fn closed_by(self, closing: Closing) -> Self {
+        Self { closing, ..self }
+    }
+}
+
+impl<B> Service<Request<B>> for ApiService
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let service = self.clone();
+        Box::pin(async move {
+            let reply = match service.answer(request).await {
+                Ok(reply) => reply,
+                Err(status) => Reply::status(&status),
+            };
+            Ok(reply.into_response())
+        })
+    }
+}
+
+impl ApiService {
+    async fn answer<B>(&self, request: Request<B>) -> Result<Reply, Status>
+    where
+        B: http_body::Body<Data = Bytes> + Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (head, body) = request.into_parts();
+        self.authentication.check(&head.headers)?;
+        let query = Query::parse(head.uri.query());
+        let accept = Accept::from_headers(&head.headers);
+        match Route::parse(head.uri.path()) {
+            Route::Other(segments) => Ok(super::discovery::answer(
+                &self.shared.registry,
+                &head.method,
+                &segments,
+                &query,
+                &head.headers,
+                &accept,
+            )),
+            Route::Resource(path) => {
+                self.shared.ready().await?;
+                let pretty = wants_indentation(&query, &head.headers);
+                let body = if head.method == Method::GET {
+                    Bytes::new()
+                } else {
+                    input::read(body).await?
+                };
+                let request = ResourceRequest {
+                    shared: &self.shared,
+                    closing: &self.closing,
+                    method: &head.method,
+                    path,
+                    query,
+                    headers: &head.headers,
+                    accept,
+                    pretty,
+                    body,
+                };
+                request.serve().await
+            }
+        }
+    }
+}
+
+/// Whether a person reads the answer: `?pretty`, or a client that people type.
+fn wants_indentation(query: &Query, headers: &HeaderMap) -> bool {
+    if let Some(asked) = query.flag("pretty") {
+        return asked;
+    }
+    headers
+        .get(USER_AGENT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|agent| {
+            ["curl/", "Wget/", "Mozilla/5.0"]
+                .iter()
+                .any(|typed| agent.starts_with(typed))
+        })
+}

@@ -1,0 +1,47 @@
+//! What is checked between decoding and storing, whatever the resource.
+//!
+//! Today: the life cycle of namespaces. Webhooks, policies and quota take their place here.
+
+use serde_json::Value;
+
+use super::errors;
+use super::object::is_deleting;
+use super::{Registry, Target, codec};
+use crate::status::Status;
+
+impl Registry {
+    /// Refuses a creation in a namespace that does not exist or is going away.
+    pub(super) async fn admit_create(&self, target: &Target, name: &str) -> Result<(), Status> {
+        if !target.resource.api.namespaced {
+            return Ok(());
+        }
+        let Some(namespaces) = self.resource("", "v1", "namespaces") else {
+            return Ok(());
+        };
+        let namespace = Target {
+            resource: namespaces,
+            namespace: String::new(),
+            name: target.namespace.clone(),
+        };
+        let Some(stored) = self.entry(&namespace).await? else {
+            return Err(errors::not_found(&namespace.resource, &namespace.name));
+        };
+        if is_deleting(&codec::decode_stored(&stored)?) {
+            return Err(errors::terminating(
+                &target.resource,
+                name,
+                &target.namespace,
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Whether nothing holds a deleting object but its finalizers: a namespace also waits for `spec.finalizers`, which the
+/// namespace controller takes away when the content is deleted.
+pub(super) fn content_is_gone(object: &Value) -> bool {
+    object["kind"] != "Namespace"
+        || object["spec"]["finalizers"]
+            .as_array()
+            .is_none_or(Vec::is_empty)
+}

@@ -1,0 +1,140 @@
+//! create
+
+use serde_json::Value;
+
+use super::object::{meta_str, root_mut, set_meta};
+use super::read::parse_unsigned;
+use super::{Registry, Stored, Target, WriteOptions, codec, errors, metadata, prepare, validate};
+use crate::status::{Reason, Status};
+use crate::store::{CommitError, Expected};
+
+/// How often a new name is made from `generateName` when the last one was taken.
+const NAME_TRIES: usize = 8;
+
+/// `generateName` is cut to this, so that the name with its suffix is a DNS label.
+const GENERATE_NAME_LIMIT: usize = 58;
+
+impl Registry {
+    /// Stores a new object. `object` is canonical, with defaults, in the version of the target's resource; the
+    /// target's name is not looked at.
+    ///
+    /// # Errors
+    /// 404 (no such namespace), 409 (the name is taken), 422 (a rule is broken), 500 (a resourceVersion is set).
+    pub(crate) async fn create(
+        &self,
+        target: &Target,
+        mut object: Value,
+        options: &WriteOptions,
+    ) -> Result<Stored, Status> {
+        let resource = &*target.resource;
+        if resource.api.namespaced {
+            set_meta(
+                &mut object,
+                "namespace",
+                Some(target.namespace.as_str().into()),
+            );
+        } else {
+            set_meta(&mut object, "namespace", None);
+        }
+        self.admit_create(target, meta_str(&object, "name")).await?;
+
+        let version = meta_str(&object, "resourceVersion").to_owned();
+        set_meta(&mut object, "resourceVersion", None);
+        if let Some(conversion) = resource.storage.conversion {
+            object = (conversion.to_storage)(object);
+        }
+        self.identify(target, &mut object);
+        metadata::on_create(resource, &mut object, &self.ambient);
+        prepare::on_create(resource, &mut object);
+
+        let generated = if meta_str(&object, "name").is_empty() {
+            meta_str(&object, "generateName").to_owned()
+        } else {
+            String::new()
+        };
+        let tries = if generated.is_empty() { 1 } else { NAME_TRIES };
+        for attempt in 1..=tries {
+            if !generated.is_empty() {
+                let base: String = generated.chars().take(GENERATE_NAME_LIMIT).collect();
+                let name = format!("{base}{}", self.ambient.suffix());
+                set_meta(&mut object, "name", Some(name.into()));
+            }
+            let problems = validate::on_create(resource, &object);
+            if !problems.is_empty() {
+                return Err(errors::invalid(
+                    resource,
+                    meta_str(&object, "name"),
+                    &problems,
+                ));
+            }
+            match self.insert(target, &object, &version, options).await {
+                Err(status) if status.reason == Reason::AlreadyExists && attempt < tries => {}
+                Err(status) if status.reason == Reason::AlreadyExists && !generated.is_empty() => {
+                    return Err(errors::name_not_generated(
+                        resource,
+                        meta_str(&object, "name"),
+                    ));
+                }
+                result => return result,
+            }
+        }
+        Err(errors::name_not_generated(
+            resource,
+            meta_str(&object, "name"),
+        ))
+    }
+
+    /// Writes kind and apiVersion of the stored form, which a body may leave out.
+    pub(super) fn identify(&self, target: &Target, object: &mut Value) {
+        let root = root_mut(object);
+        root.insert("kind".into(), (*target.resource.api.kind).into());
+        root.insert(
+            "apiVersion".into(),
+            target.resource.storage.api_version.as_str().into(),
+        );
+    }
+
+    async fn insert(
+        &self,
+        target: &Target,
+        object: &Value,
+        version: &str,
+        options: &WriteOptions,
+    ) -> Result<Stored, Status> {
+        let name = meta_str(object, "name");
+        let target = Target {
+            name: name.to_owned(),
+            ..target.clone()
+        };
+        let bytes = codec::encode(&target.resource, object);
+        if options.dry_run {
+            if let Some(live) = self.entry(&target).await? {
+                let live = codec::decode_stored(&live)?;
+                return Err(errors::already_exists(&target.resource, name, Some(&live)));
+            }
+            return Ok(Stored { bytes, revision: 0 });
+        }
+        // Unparsable versions pass, as they do in kube-apiserver: only a number says that this object was read from a server.
+        if parse_unsigned(version).is_ok_and(|version| version != 0) {
+            return Err(Status::untyped(
+                "resourceVersion should not be set on objects to be created",
+            ));
+        }
+        let key = target.key();
+        match self
+            .store
+            .commit(&key, Expected::Absent, Some(bytes.clone()))
+            .await
+        {
+            Ok(revision) => Ok(Stored { bytes, revision }),
+            Err(CommitError::Mismatch(live)) => {
+                let live = live.and_then(|entry| serde_json::from_slice(&entry.value).ok());
+                Err(errors::already_exists(
+                    &target.resource,
+                    name,
+                    live.as_ref(),
+                ))
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! A resource: where its objects are kept, how they are decoded, which rules they follow.
+
+use std::sync::Arc;
+
+use super::convert::{self, Conversion};
+use super::strategy::Strategy;
+use crate::schema::{self, Schema, TypeRef};
+
+/// Which part of an object a request writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// All but the status, through the object's own path.
+    Main,
+    /// The status, through `/status`.
+    Status,
+}
+
+/// One resource in one version.
+#[derive(Debug)]
+pub(crate) struct Resource {
+    /// Names, verbs and columns.
+    pub(crate) api: &'static schema::Resource,
+    /// Type of the objects in this version; `None` for a resource that stores nothing (reviews).
+    pub(crate) ty: Option<TypeRef>,
+    /// Rules.
+    pub(super) strategy: Strategy,
+    /// How objects are stored.
+    pub(super) storage: Storage,
+}
+
+/// The stored form of a resource, which versions and even groups may share.
+#[derive(Debug)]
+pub(super) struct Storage {
+    /// `/registry/deployments/`
+    pub(super) prefix: String,
+    /// `apps/v1`
+    pub(super) api_version: String,
+    pub(super) ty: Option<TypeRef>,
+    /// From the stored form and back, where that is not the resource's own.
+    pub(super) conversion: Option<&'static Conversion>,
+}
+
+impl Resource {
+    /// `apps/v1`, or `v1` for core.
+    pub(crate) fn api_version(&self) -> String {
+        api_version(&self.api.group, &self.api.version)
+    }
+
+    /// `deployments.apps`, or `pods` for core.
+    pub(crate) fn qualified(&self) -> String {
+        qualified(&self.api.plural, &self.api.group)
+    }
+
+    /// Whether the status is written through a path of its own.
+    pub(crate) fn has_status(&self) -> bool {
+        self.subresource("status").is_some()
+    }
+
+    /// The subresource of that name.
+    pub(crate) fn subresource(&self, name: &str) -> Option<&'static schema::Subresource> {
+        self.api.subresources.iter().find(|s| &*s.name == name)
+    }
+
+    /// Whether stored objects are in this resource's own version.
+    pub(crate) fn is_storage_version(&self) -> bool {
+        self.storage.conversion.is_none()
+    }
+
+    /// Key of an object; of a namespace's objects with an empty name; of all objects with both empty.
+    pub(super) fn key(&self, namespace: &str, name: &str) -> String {
+        let prefix = &self.storage.prefix;
+        match (self.api.namespaced, namespace.is_empty()) {
+            (true, false) => format!("{prefix}{namespace}/{name}"),
+            _ => format!("{prefix}{name}"),
+        }
+    }
+}
+
+pub(super) fn api_version(group: &str, version: &str) -> String {
+    if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    }
+}
+
+pub(super) fn qualified(name: &str, group: &str) -> String {
+    if group.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{name}.{group}")
+    }
+}
+
+/// Every resource of kube-apiserver 1.36, in the order of discovery.
+pub(super) fn builtin() -> Vec<Arc<Resource>> {
+    schema::builtin_resources()
+        .iter()
+        .map(|api| Arc::new(resource(api)))
+        .collect()
+}
+
+fn resource(api: &'static schema::Resource) -> Resource {
+    let types = Schema::builtin();
+    let strategy = Strategy::of(&api.group, &api.plural);
+    let ty = types.kind(&api.group, &api.version, &api.kind);
+    let prefix = format!("/registry/{}/", strategy.storage.unwrap_or(&api.plural));
+    let conversion = convert::conversion(&api.group, &api.version, &api.kind);
+    let storage = match conversion {
+        None => Storage {
+            prefix,
+            api_version: api_version(&api.group, &api.version),
+            ty: ty.clone(),
+            conversion,
+        },
+        Some(to) => Storage {
+            prefix,
+            api_version: api_version(to.storage_group, to.storage_version),
+            ty: types.kind(to.storage_group, to.storage_version, &api.kind),
+            conversion,
+        },
+    };
+    Resource {
+        api,
+        ty,
+        strategy,
+        storage,
+    }
+}

@@ -1,0 +1,163 @@
+//! update: one loop for PUT, PATCH and every subresource.
+
+use serde_json::Value;
+
+use super::object::{meta_str, metadata_mut, root_mut, set, set_meta};
+use super::read::parse_unsigned;
+use super::resource::Part;
+use super::strategy::StatusUpdate;
+use super::{
+    Registry, Resource, Stored, Target, WriteOptions, Written, codec, errors, metadata, prepare,
+    validate,
+};
+use crate::status::Status;
+use crate::store::{CommitError, Expected};
+
+/// Makes the new object from the current one (both in the version of the target's resource, with resourceVersion), or
+/// from nothing when it does not exist and the resource allows creation by update. Called again when
+/// another writer was faster.
+pub(crate) type Build<'a> = dyn FnMut(Option<&Value>) -> Result<Value, Status> + Send + 'a;
+
+impl Registry {
+    /// Replaces the object by what `build` makes of it.
+    ///
+    /// `uid` is the precondition of a PUT (empty is none). The version that `build` returns is the precondition that
+    /// this project is about: a stale one is a conflict, and it is looked at before validation and before it is
+    /// known whether anything changes. An object that stays the same, byte for byte, is not
+    /// written and keeps its version.
+    ///
+    /// # Errors
+    /// 404, 409, 422, and 500 for a version that is no number.
+    pub(crate) async fn update(
+        &self,
+        target: &Target,
+        part: Part,
+        uid: &str,
+        build: &mut Build<'_>,
+        options: &WriteOptions,
+    ) -> Result<Written, Status> {
+        let resource = &*target.resource;
+        let key = target.key();
+        loop {
+            let Some(current) = self.entry(target).await? else {
+                if !(resource.strategy.create_on_update && part == Part::Main) {
+                    return Err(errors::not_found(resource, &target.name));
+                }
+                if !uid.is_empty() {
+                    return Err(errors::wrong_uid(resource, &target.name, &key, uid, ""));
+                }
+                let mut object = build(None)?;
+                set_meta(&mut object, "resourceVersion", None);
+                match self.create(target, object, options).await {
+                    Err(status) if status.reason == crate::Reason::AlreadyExists => continue,
+                    Err(status) => return Err(status),
+                    Ok(stored) => {
+                        return Ok(Written {
+                            stored,
+                            created: true,
+                        });
+                    }
+                }
+            };
+            let old = codec::decode_stored(&current)?;
+            if !uid.is_empty() && uid != meta_str(&old, "uid") {
+                let live = meta_str(&old, "uid");
+                return Err(errors::wrong_uid(resource, &target.name, &key, uid, live));
+            }
+            let mut new = build(Some(&codec::decode(resource, &current)?))?;
+            check_version(resource, target, &new, current.revision)?;
+            if let Some(conversion) = resource.storage.conversion {
+                new = (conversion.to_storage)(new);
+            }
+            self.identify(target, &mut new);
+            let new = prepared(resource, part, new, &old);
+
+            let problems = validate::on_update(resource, &new, &old);
+            if !problems.is_empty() {
+                return Err(errors::invalid(resource, &target.name, &problems));
+            }
+            let finished = metadata::is_finished(&new);
+            let bytes = codec::encode(resource, &new);
+            if options.dry_run || (bytes == current.bytes && !finished) {
+                let stored = Stored {
+                    bytes,
+                    revision: current.revision,
+                };
+                return Ok(Written {
+                    stored,
+                    created: false,
+                });
+            }
+            let value = (!finished).then(|| bytes.clone());
+            match self
+                .store
+                .commit(&key, Expected::Revision(current.revision), value)
+                .await
+            {
+                Ok(revision) => {
+                    // The last finalizer went: the answer is the object as it would have been written.
+                    let revision = if finished { current.revision } else { revision };
+                    let stored = Stored { bytes, revision };
+                    return Ok(Written {
+                        stored,
+                        created: false,
+                    });
+                }
+                // Somebody was faster. The loop reads again; whether that is a conflict is for the version to say.
+                Err(CommitError::Mismatch(_)) => {}
+            }
+        }
+    }
+}
+
+/// Compares the version that the writer saw with the one that is there.
+fn check_version(
+    resource: &Resource,
+    target: &Target,
+    new: &Value,
+    current: u64,
+) -> Result<(), Status> {
+    let sent = parse_unsigned(meta_str(new, "resourceVersion")).map_err(Status::untyped)?;
+    match sent {
+        0 if resource.strategy.unconditional_update => Ok(()),
+        0 => Err(errors::version_required(resource, &target.name)),
+        sent if sent == current => Ok(()),
+        _ => Err(errors::modified(resource, &target.name)),
+    }
+}
+
+/// The object that the update may store: what the writer sent, without what it may not change through this path.
+fn prepared(resource: &Resource, part: Part, new: Value, old: &Value) -> Value {
+    let mut new = match part {
+        Part::Main => new,
+        Part::Status => status_only(resource, new, old),
+    };
+    metadata::on_update(&mut new, old);
+    if !resource.api.namespaced {
+        set_meta(&mut new, "namespace", None);
+    }
+    if part == Part::Main && resource.has_status() {
+        set(root_mut(&mut new), "status", old.get("status").cloned());
+    }
+    prepare::on_update(resource, part, &mut new, old);
+    metadata::advance_generation(resource, &mut new, old);
+    new
+}
+
+/// The old object with the new status, and as much of the new metadata as the kind takes through `/status`.
+fn status_only(resource: &Resource, new: Value, old: &Value) -> Value {
+    let mut object = old.clone();
+    set(root_mut(&mut object), "status", new.get("status").cloned());
+    if resource.strategy.status != StatusUpdate::StatusOnly
+        && let Some(Value::Object(mut metadata)) = new.get("metadata").cloned()
+    {
+        if resource.strategy.status == StatusUpdate::MetadataWithoutLabels {
+            let labels = super::object::metadata(old)
+                .and_then(|m| m.get("labels"))
+                .cloned();
+            set(&mut metadata, "labels", labels);
+        }
+        *metadata_mut(&mut object) = metadata;
+    }
+    object
+}

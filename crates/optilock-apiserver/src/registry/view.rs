@@ -1,0 +1,95 @@
+//! What a path of an object shows and changes: the object itself, its status, its scale.
+
+use serde_json::Value;
+
+use super::resource::{Part, Resource};
+use super::scale::{self, SelectorForm};
+use crate::schema::{Schema, TypeRef};
+use crate::status::Status;
+
+/// A view on the objects of a resource.
+#[derive(Debug, Clone)]
+pub(crate) struct View {
+    /// Type of what goes over the wire.
+    pub(crate) ty: TypeRef,
+    /// Kind of what goes over the wire, e.g. `Scale`.
+    pub(crate) kind: String,
+    /// Group and version of what goes over the wire, e.g. `autoscaling/v1`.
+    pub(crate) api_version: String,
+    form: Form,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Object(Part),
+    Scale(SelectorForm),
+}
+
+impl View {
+    /// The view of a path; an empty `subresource` is the object itself. `None` when the resource has it but this server
+    /// does not serve it.
+    pub(crate) fn of(resource: &Resource, subresource: &str) -> Option<Self> {
+        let part = match subresource {
+            "" => Some(Part::Main),
+            "status" => Some(Part::Status),
+            _ => None,
+        };
+        if let Some(part) = part {
+            return Some(Self {
+                ty: resource.ty.clone()?,
+                kind: resource.api.kind.to_string(),
+                api_version: resource.api_version(),
+                form: Form::Object(part),
+            });
+        }
+        if subresource != "scale" {
+            return None;
+        }
+        Some(Self {
+            ty: Schema::builtin().kind("autoscaling", "v1", "Scale")?,
+            kind: "Scale".to_owned(),
+            api_version: "autoscaling/v1".to_owned(),
+            form: Form::Scale(scale::form(resource)?),
+        })
+    }
+
+    /// Which part of the stored object a write through this view changes.
+    pub(crate) fn part(&self) -> Part {
+        match self.form {
+            Form::Object(part) => part,
+            Form::Scale(_) => Part::Main,
+        }
+    }
+
+    /// Whether the view shows the stored object as it is.
+    pub(crate) fn is_object(&self) -> bool {
+        matches!(self.form, Form::Object(_))
+    }
+
+    /// What the view shows of an object.
+    ///
+    /// # Errors
+    /// 500 when the object can't be shown so.
+    pub(crate) fn project(&self, object: &Value) -> Result<Value, Status> {
+        match self.form {
+            Form::Object(_) => Ok(object.clone()),
+            Form::Scale(form) => scale::project(form, object),
+        }
+    }
+
+    /// The object after the view was changed to `view`.
+    ///
+    /// # Errors
+    /// 409 and 422 where the view has rules of its own.
+    pub(crate) fn merge(
+        &self,
+        resource: &Resource,
+        view: Value,
+        object: Option<&Value>,
+    ) -> Result<Value, Status> {
+        match (self.form, object) {
+            (Form::Scale(_), Some(object)) => scale::merge(resource, &view, object),
+            (Form::Scale(_) | Form::Object(_), _) => Ok(view),
+        }
+    }
+}

@@ -7,15 +7,32 @@
 //! [`Schema::normalize`] produce it, [`Schema::encode`] writes it byte for byte as Go does:
 //! fields in struct order, maps sorted.
 
+mod bytes;
+mod canonical;
+mod document;
+mod encode;
+mod json;
 mod model;
+mod node;
+mod protobuf;
+mod quantity;
 mod resources;
 mod table;
+mod time;
+mod walk;
+mod wire;
+mod yaml;
 
+pub(crate) use document::{Document, TypeMeta};
 pub(crate) use model::{Field, Gvk, ListType, Omit, PatchStrategy, Shape, StructType, TypeRef};
 
+pub(crate) use protobuf::Envelope;
+pub(crate) use quantity::{Quantity, QuantityError};
 pub(crate) use resources::{Column, Resource, Subresource, builtin_resources};
 
 use serde_json::Value;
+
+use node::Node;
 
 /// An object in canonical form, and what was wrong with the document that it came from.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,46 +87,33 @@ impl Schema {
     /// Decodes a JSON body. The type is the caller's choice; `apiVersion` and `kind` of the body
     /// are fields like others.
     pub(crate) fn decode_json(&self, ty: &TypeRef, body: &[u8]) -> Result<Decoded, DecodeError> {
-        todo!("{ty:?} {body:?}")
+        Document::json(body)?.decode(ty)
     }
 
     /// Decodes a YAML body: one document.
     pub(crate) fn decode_yaml(&self, ty: &TypeRef, body: &[u8]) -> Result<Decoded, DecodeError> {
-        todo!("{ty:?} {body:?}")
+        Document::yaml(body)?.decode(ty)
     }
 
     /// Decodes a protobuf message, the [`Envelope::raw`] of a body. The value has neither
     /// `apiVersion` nor `kind`: they are not part of the message.
     pub(crate) fn decode_protobuf(&self, ty: &TypeRef, raw: &[u8]) -> Result<Value, DecodeError> {
-        todo!("{ty:?} {raw:?}")
+        protobuf::decode(ty, raw)
     }
 
     /// Brings a document that is already parsed (a patched one) into canonical form.
     pub(crate) fn normalize(&self, ty: &TypeRef, value: &Value) -> Result<Decoded, DecodeError> {
-        todo!("{ty:?} {value:?}")
+        let node = Node::from_value(value, 0)
+            .ok_or_else(|| DecodeError::Syntax("exceeded max depth".into()))?;
+        walk::decode(ty, &node)
     }
 
-    /// Appends the canonical JSON of a canonical value: Go struct order, maps sorted, HTML
-    /// escapes, no trailing newline.
+    /// Appends the canonical JSON of a canonical value: fields in Go struct order, maps sorted,
+    /// HTML escaped, without a newline at the end.
     pub(crate) fn encode(&self, ty: &TypeRef, value: &Value, out: &mut Vec<u8>) {
-        todo!("{ty:?} {value:?} {out:?}")
-    }
-}
-
-/// What is around a protobuf message: `runtime.Unknown` behind the magic bytes `k8s\0`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Envelope<'a> {
-    /// `apiVersion` of the object; may be empty.
-    pub(crate) api_version: &'a str,
-    /// `kind` of the object; may be empty.
-    pub(crate) kind: &'a str,
-    /// The message itself.
-    pub(crate) raw: &'a [u8],
-}
-
-impl<'a> Envelope<'a> {
-    /// Opens a body of `application/vnd.kubernetes.protobuf`.
-    pub(crate) fn parse(body: &'a [u8]) -> Result<Self, DecodeError> {
-        todo!("{body:?}")
+        match value {
+            Value::Object(object) => encode::encode_struct(ty, object, out),
+            other => encode::untyped(other, out),
+        }
     }
 }

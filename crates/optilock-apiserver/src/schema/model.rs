@@ -5,10 +5,12 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use serde::Deserialize;
+
 use super::table;
 
 /// Group, version and kind.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 pub(crate) struct Gvk {
     /// API group; empty for core.
     pub(crate) group: Box<str>,
@@ -78,8 +80,8 @@ impl fmt::Debug for TypeRef {
 pub(crate) struct StructType {
     /// Name as OpenAPI has it, e.g. `io.k8s.api.apps.v1.Deployment`.
     pub(crate) name: Box<str>,
-    /// Name that Go prints in decode errors, e.g. `v1.Deployment`.
-    pub(crate) go_name: Box<str>,
+    /// `x-kubernetes-map-type: atomic`: owned as a whole.
+    pub(crate) atomic: bool,
     /// Fields in Go struct order, with the fields of embedded structs in their place.
     pub(crate) fields: Vec<Field>,
     /// Indices into `fields`, sorted by JSON name.
@@ -93,23 +95,49 @@ pub(crate) struct StructType {
 pub(super) enum ProtoSlot {
     /// To `fields[_]`.
     Field(u16),
-    /// A message of its own in protobuf whose fields JSON has inline.
-    Inline(TypeRef),
+    /// A message of its own in protobuf (an embedded struct), whose fields JSON has inline.
+    Embedded(Vec<(u32, ProtoSlot)>),
 }
 
 impl StructType {
     /// The field of that JSON name. Names are case-sensitive.
     pub(crate) fn field(&self, json: &str) -> Option<&Field> {
+        self.field_at(json).map(|(_, field)| field)
+    }
+
+    /// The same with its place in `fields`.
+    pub(super) fn field_at(&self, json: &str) -> Option<(usize, &Field)> {
         let at = self
             .by_json
             .binary_search_by(|&i| (*self.fields[usize::from(i)].json).cmp(json))
             .ok()?;
-        Some(&self.fields[usize::from(self.by_json[at])])
+        let index = usize::from(self.by_json[at]);
+        Some((index, &self.fields[index]))
+    }
+
+    /// Name that Go prints in errors: with the last segment of its package, `v1.Deployment`.
+    pub(crate) fn go_name(&self) -> &str {
+        let short = self.short_name().len() + 1;
+        let package = &self.name[..self.name.len().saturating_sub(short)];
+        let start = package.rfind('.').map_or(0, |dot| dot + 1);
+        &self.name[start..]
     }
 
     /// Struct name without its package, e.g. `Deployment`.
     pub(crate) fn short_name(&self) -> &str {
-        self.go_name.rsplit('.').next().unwrap_or(&self.go_name)
+        self.name.rsplit('.').next().unwrap_or(&self.name)
+    }
+
+    /// The rest of a new type's fields: sorts out how fields are found.
+    pub(super) fn index_by_json(fields: &[Field]) -> Vec<u16> {
+        // A Go struct has no more than 2^16 fields.
+        let mut order: Vec<u16> = (0..fields.len() as u16).collect();
+        order.sort_unstable_by(|&a, &b| {
+            fields[usize::from(a)]
+                .json
+                .cmp(&fields[usize::from(b)].json)
+        });
+        order
     }
 }
 
@@ -137,7 +165,7 @@ pub(crate) struct Field {
     pub(crate) list_map_keys: Vec<Box<str>>,
     /// `x-kubernetes-map-type: atomic`, on the field or on the struct that it holds.
     pub(crate) atomic: bool,
-    /// Allowed values, where OpenAPI lists them.
+    /// Allowed values, where OpenAPI lists them; of a list, those of its items.
     pub(crate) enum_values: Vec<Box<str>>,
     /// Default from OpenAPI, as JSON text. Only the defaults that say something: `""`, `{}`
     /// and 0 are left out.
@@ -202,8 +230,6 @@ pub(crate) enum Shape {
     Time,
     /// `metav1.MicroTime`: the same with six decimals.
     MicroTime,
-    /// `metav1.Duration`: as Go prints it, `1m0s`.
-    Duration,
     /// `resource.Quantity`, canonical.
     Quantity,
     /// `intstr.IntOrString`.

@@ -1,10 +1,18 @@
 //! The resources that kube-apiserver 1.36 serves, as discovery lists them, and the columns of
 //! their tables.
 
+use std::sync::OnceLock;
+
+use serde::Deserialize;
+
 use super::model::Gvk;
 
+/// A line a resource; `cargo xtask schema` writes it.
+const RESOURCES: &str = include_str!("../../data/resources.json");
+
 /// A resource of the API.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Resource {
     /// API group; empty for core.
     pub(crate) group: Box<str>,
@@ -21,17 +29,22 @@ pub(crate) struct Resource {
     /// Verbs in the order of discovery, e.g. `create`, `delete`, `deletecollection`, …
     pub(crate) verbs: Vec<Box<str>>,
     /// Short names, e.g. `deploy`.
+    #[serde(default)]
     pub(crate) short_names: Vec<Box<str>>,
     /// Categories, e.g. `all`.
+    #[serde(default)]
     pub(crate) categories: Vec<Box<str>>,
     /// `status`, `scale`, …, sorted by name.
+    #[serde(default)]
     pub(crate) subresources: Vec<Subresource>,
     /// Columns of its table; empty for a resource that can't be listed.
+    #[serde(default)]
     pub(crate) columns: Vec<Column>,
 }
 
 /// A subresource, e.g. `deployments/scale`.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Subresource {
     /// Name behind the slash.
     pub(crate) name: Box<str>,
@@ -43,19 +56,77 @@ pub(crate) struct Subresource {
 }
 
 /// A column of a table: `metav1.TableColumnDefinition` without its description.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Column {
     /// Header.
     pub(crate) name: Box<str>,
     /// OpenAPI type: `string`, `integer`, `date`, …
+    #[serde(rename = "type")]
     pub(crate) kind: Box<str>,
     /// OpenAPI format: `name` for the column of names, mostly empty.
+    #[serde(default)]
     pub(crate) format: Box<str>,
     /// 0 is always shown, more only in wide output.
+    #[serde(default)]
     pub(crate) priority: i32,
 }
 
 /// All resources, in the order in which discovery lists groups, versions and resources.
 pub(crate) fn builtin_resources() -> &'static [Resource] {
-    todo!()
+    static ALL: OnceLock<Vec<Resource>> = OnceLock::new();
+    // A test reads the data too, so that a build with data that can't be read does not pass.
+    ALL.get_or_init(|| serde_json::from_str(RESOURCES).expect("data/resources.json is well formed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Schema;
+
+    #[test]
+    fn every_resource_has_a_type_for_each_kind() {
+        for resource in builtin_resources() {
+            let Resource {
+                group,
+                version,
+                kind,
+                plural,
+                ..
+            } = resource;
+            assert!(
+                Schema::builtin().kind(group, version, kind).is_some(),
+                "{plural}"
+            );
+            for Subresource { name, gvk, .. } in &resource.subresources {
+                let found = Schema::builtin().kind(&gvk.group, &gvk.version, &gvk.kind);
+                // NodeProxyOptions and the like are no bodies.
+                assert!(found.is_some(), "{plural}/{name}: {gvk:?}");
+            }
+            let listable = resource.verbs.iter().any(|verb| &**verb == "list");
+            assert_eq!(listable, !resource.columns.is_empty(), "{plural}");
+        }
+    }
+
+    #[test]
+    fn deployments_are_what_discovery_says() {
+        let deployments = builtin_resources()
+            .iter()
+            .find(|r| &*r.group == "apps" && &*r.plural == "deployments")
+            .expect("served");
+        assert!(deployments.namespaced);
+        assert_eq!(&*deployments.singular, "deployment");
+        assert_eq!(&*deployments.short_names[0], "deploy");
+        assert_eq!(&*deployments.categories[0], "all");
+        let scale = deployments
+            .subresources
+            .iter()
+            .find(|s| &*s.name == "scale")
+            .expect("served");
+        assert_eq!(
+            (&*scale.gvk.group, &*scale.gvk.kind),
+            ("autoscaling", "Scale")
+        );
+        assert_eq!(&*deployments.columns[1].name, "Ready");
+    }
 }

@@ -1,0 +1,113 @@
+//! Canonical form: what Go writes for a field, and what it leaves out.
+
+use serde_json::{Map, Value};
+
+use super::model::{Field, Omit, Shape, StructType};
+
+/// The zero of a shape: what Go writes for a value that nobody set.
+pub(super) fn zero(shape: &Shape) -> Value {
+    match shape {
+        Shape::Bool | Shape::SchemaOrBool(_) => Value::Bool(false),
+        Shape::Int32 | Shape::Int64 | Shape::Float64 | Shape::IntOrString => Value::from(0),
+        Shape::String => Value::String(String::new()),
+        Shape::Quantity => Value::from("0"),
+        Shape::Struct(ty) => {
+            let mut object = Map::new();
+            complete(ty, &mut object);
+            Value::Object(object)
+        }
+        Shape::Bytes
+        | Shape::Time
+        | Shape::MicroTime
+        | Shape::Raw
+        | Shape::List(_)
+        | Shape::WrappedList(_)
+        | Shape::Map(_)
+        | Shape::SchemaOrList(_)
+        | Shape::SchemaOrStrings(_) => Value::Null,
+    }
+}
+
+/// Writes what Go writes for the fields that are not there.
+pub(super) fn complete(ty: &StructType, object: &mut Map<String, Value>) {
+    for field in &ty.fields {
+        if object.contains_key(&*field.json) {
+            continue;
+        }
+        if let Some(value) = absent(field) {
+            object.insert(field.json.to_string(), value);
+        }
+    }
+}
+
+/// Sets a field of an object that is being built, or leaves it out as Go does.
+pub(super) fn store(field: &Field, value: Option<Value>, object: &mut Map<String, Value>) {
+    match value {
+        Some(value) if !is_left_out(field, &value) => {
+            object.insert(field.json.to_string(), value);
+        }
+        _ => {
+            object.remove(&*field.json);
+        }
+    }
+}
+
+/// What Go writes for a field without a value.
+fn absent(field: &Field) -> Option<Value> {
+    match (field.pointer, field.omit) {
+        (true, Omit::Never) => Some(Value::Null),
+        (true, _) => None,
+        (false, Omit::Never) => Some(zero(&field.shape)),
+        (false, Omit::Empty) if is_go_struct(&field.shape) => Some(zero(&field.shape)),
+        (false, _) => None,
+    }
+}
+
+/// Whether Go leaves out a field of that value.
+fn is_left_out(field: &Field, value: &Value) -> bool {
+    if field.pointer {
+        // A pointer to a time of zero: null in Go, which reads back as no value.
+        return value.is_null();
+    }
+    match field.omit {
+        Omit::Never => false,
+        Omit::Empty => !is_go_struct(&field.shape) && is_empty(value),
+        Omit::Zero => is_empty(value) || *value == zero(&field.shape),
+    }
+}
+
+/// Held by value such a field is never empty to Go.
+fn is_go_struct(shape: &Shape) -> bool {
+    match shape {
+        Shape::Struct(_)
+        | Shape::Time
+        | Shape::MicroTime
+        | Shape::Quantity
+        | Shape::IntOrString
+        | Shape::Raw
+        | Shape::SchemaOrBool(_)
+        | Shape::SchemaOrList(_)
+        | Shape::SchemaOrStrings(_) => true,
+        Shape::Bool
+        | Shape::Int32
+        | Shape::Int64
+        | Shape::Float64
+        | Shape::String
+        | Shape::Bytes
+        | Shape::List(_)
+        | Shape::WrappedList(_)
+        | Shape::Map(_) => false,
+    }
+}
+
+/// Go's notion of empty.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(b) => !b,
+        Value::Number(n) => n.as_f64() == Some(0.0),
+        Value::String(s) => s.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+    }
+}

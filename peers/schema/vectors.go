@@ -1,0 +1,3 @@
+package main
+
+func writeVectors(dir string, kinds []kind) error { return nil }

@@ -4,25 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::Interrupt;
 use crate::limits::Limits;
-use crate::{Interrupt, RetryError};
-
-/// What is tried.
-pub(crate) trait Work {
-    /// What success gives.
-    type Output;
-    /// What ends the loop at once.
-    type Error;
-
-    /// Tries once.
-    async fn attempt(&mut self) -> Flow<Self::Output, Self::Error>;
-
-    /// Is told that a sleep of this length comes next.
-    fn sleeping(&mut self, _delay: Duration) {}
-
-    /// Is told how long the sleep was in fact.
-    fn slept(&mut self, _elapsed: Duration) {}
-}
 
 /// How an attempt ended.
 pub(crate) enum Flow<T, E> {
@@ -51,33 +34,62 @@ pub(crate) trait Pace {
     fn pause(&mut self, window: Duration) -> Option<Duration>;
 }
 
-/// Tries until the work is done, fails for good, the pace gives up, or a limit is reached.
+impl<P: Pace + ?Sized> Pace for Box<P> {
+    fn permits(&self) -> bool {
+        (**self).permits()
+    }
+
+    fn pause(&mut self, window: Duration) -> Option<Duration> {
+        (**self).pause(window)
+    }
+}
+
+/// The loop around the attempts. Its owner makes them, between one call and the next:
+/// [`begin`](Self::begin), the attempt, [`pause`](Self::pause), [`sleep`](Self::sleep), and again.
 ///
 /// The order is that of apimachinery's `ExponentialBackoffWithContext`: the limits are looked at
-/// before each attempt and during each sleep, never during an attempt (the work does that itself).
+/// before each attempt and during each sleep, never during an attempt (the attempt does that itself).
 /// A pace may allow a sleep and then no further attempt.
-pub(crate) async fn run<W: Work>(
-    limits: &Limits,
-    pace: &mut impl Pace,
-    work: &mut W,
-) -> Result<W::Output, RetryError<W::Error>> {
-    while pace.permits() {
-        limits.check()?;
-        let start = Instant::now();
-        let at_least = match work.attempt().await {
-            Flow::Done(output) => return Ok(output),
-            Flow::Fail(error) => return Err(RetryError::Failed(error)),
-            Flow::Again { at_least } => at_least,
-        };
-        let Some(pause) = pace.pause(start.elapsed()) else {
-            break;
-        };
-        let delay = pause.max(at_least);
-        work.sleeping(delay);
-        let start = Instant::now();
-        let rest = limits.sleep(delay).await;
-        work.slept(start.elapsed());
-        rest?;
+///
+/// This awaits no attempt itself, as a trait or an `AsyncFnMut` would have it do: the compiler could
+/// then not tell that the whole is `Send` where the attempt is, and nobody could spawn it.
+#[derive(Debug)]
+pub(crate) struct Engine<'a, P> {
+    limits: &'a Limits,
+    pace: P,
+    begun: Instant,
+}
+
+impl<'a, P: Pace> Engine<'a, P> {
+    pub(crate) fn new(limits: &'a Limits, pace: P) -> Self {
+        Self {
+            limits,
+            pace,
+            begun: Instant::now(),
+        }
     }
-    Err(Interrupt::Timeout.into())
+
+    /// Fails if no attempt may be made.
+    pub(crate) fn begin(&mut self) -> Result<(), Interrupt> {
+        if !self.pace.permits() {
+            return Err(Interrupt::Timeout);
+        }
+        self.limits.check()?;
+        self.begun = Instant::now();
+        Ok(())
+    }
+
+    /// How long to sleep after an attempt that is to be made again, but not before `at_least` has
+    /// passed; fails if the loop ends here.
+    pub(crate) fn pause(&mut self, at_least: Duration) -> Result<Duration, Interrupt> {
+        match self.pace.pause(self.begun.elapsed()) {
+            Some(pause) => Ok(pause.max(at_least)),
+            None => Err(Interrupt::Timeout),
+        }
+    }
+
+    /// Sleeps; fails as soon as a limit is reached.
+    pub(crate) async fn sleep(&mut self, delay: Duration) -> Result<(), Interrupt> {
+        self.limits.sleep(delay).await
+    }
 }

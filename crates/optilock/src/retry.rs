@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::conflict::is_conflict_in;
-use crate::engine::{self, Flow, Work};
+use crate::engine::{Engine, Flow};
 use crate::limits::{self, Limits};
 use crate::random::thread_random;
 use crate::{Backoff, Interrupt, interrupted};
@@ -54,9 +54,10 @@ impl<E> RetryError<E> {
 /// use std::convert::Infallible;
 ///
 /// let mut tries = 0;
-/// let outcome = optilock::exponential_backoff(optilock::DEFAULT_BACKOFF, async || {
+/// let outcome = optilock::exponential_backoff(optilock::DEFAULT_BACKOFF, || {
 ///     tries += 1;
-///     Ok::<_, Infallible>(tries == 3)
+///     let holds = tries == 3;
+///     async move { Ok::<_, Infallible>(holds) }
 /// })
 /// .await;
 /// assert!(outcome.is_ok());
@@ -64,9 +65,9 @@ impl<E> RetryError<E> {
 /// # });
 /// ```
 #[doc(alias = "ExponentialBackoff")]
-pub async fn exponential_backoff<E>(
+pub async fn exponential_backoff<E, Fut: Future<Output = Result<bool, E>>>(
     backoff: Backoff,
-    condition: impl AsyncFnMut() -> Result<bool, E>,
+    condition: impl FnMut() -> Fut,
 ) -> Result<(), RetryError<E>> {
     Retry::new(backoff).until(condition).await
 }
@@ -84,10 +85,10 @@ pub async fn exponential_backoff<E>(
 /// is interrupted before any retriable error: with zero steps, or when the operation returns
 /// `context.Canceled` on its own. Here both are errors in either case.
 #[doc(alias = "OnError")]
-pub async fn on_error<T, E: Error + 'static>(
+pub async fn on_error<T, E: Error + 'static, Fut: Future<Output = Result<T, E>>>(
     backoff: Backoff,
     retriable: impl FnMut(&E) -> bool,
-    operation: impl AsyncFnMut() -> Result<T, E>,
+    operation: impl FnMut() -> Fut,
 ) -> Result<T, RetryError<E>> {
     Retry::new(backoff).on_error(retriable, operation).await
 }
@@ -122,9 +123,9 @@ pub async fn on_error<T, E: Error + 'static>(
 /// # }
 /// ```
 #[doc(alias = "RetryOnConflict")]
-pub async fn retry_on_conflict<T, E: Error + 'static>(
+pub async fn retry_on_conflict<T, E: Error + 'static, Fut: Future<Output = Result<T, E>>>(
     backoff: Backoff,
-    operation: impl AsyncFnMut() -> Result<T, E>,
+    operation: impl FnMut() -> Fut,
 ) -> Result<T, RetryError<E>> {
     Retry::new(backoff).on_conflict(operation).await
 }
@@ -211,11 +212,11 @@ impl<'a> Retry<'a> {
     ///
     /// # Errors
     /// As [`exponential_backoff`]; a limit that is reached comes before "timed out".
-    pub async fn until<E>(
+    pub async fn until<E, Fut: Future<Output = Result<bool, E>>>(
         self,
-        mut condition: impl AsyncFnMut() -> Result<bool, E>,
+        condition: impl FnMut() -> Fut,
     ) -> Result<(), RetryError<E>> {
-        self.run(async || match condition().await {
+        self.run(condition, |result| match result {
             Ok(true) => Flow::Done(()),
             Ok(false) => Flow::AGAIN,
             Err(error) => Flow::Fail(error),
@@ -231,14 +232,14 @@ impl<'a> Retry<'a> {
     ///
     /// # Errors
     /// As [`on_error`].
-    pub async fn on_error<T, E: Error + 'static>(
+    pub async fn on_error<T, E: Error + 'static, Fut: Future<Output = Result<T, E>>>(
         self,
         mut retriable: impl FnMut(&E) -> bool,
-        mut operation: impl AsyncFnMut() -> Result<T, E>,
+        operation: impl FnMut() -> Fut,
     ) -> Result<T, RetryError<E>> {
         let mut last = None;
         let result = self
-            .run(async || match operation().await {
+            .run(operation, |result| match result {
                 Ok(output) => Flow::Done(output),
                 Err(error) if retriable(&error) => {
                     last = Some(error);
@@ -263,43 +264,31 @@ impl<'a> Retry<'a> {
     ///
     /// # Errors
     /// As [`retry_on_conflict`].
-    pub async fn on_conflict<T, E: Error + 'static>(
+    pub async fn on_conflict<T, E: Error + 'static, Fut: Future<Output = Result<T, E>>>(
         self,
-        operation: impl AsyncFnMut() -> Result<T, E>,
+        operation: impl FnMut() -> Fut,
     ) -> Result<T, RetryError<E>> {
         self.on_error(|error: &E| is_conflict_in(error), operation)
             .await
     }
 
-    async fn run<T, E>(self, attempt: impl AsyncFnMut() -> Flow<T, E>) -> Result<T, RetryError<E>> {
-        let mut pace = self.backoff.delays_with(self.random);
-        let mut work = Closure {
-            attempt,
-            on_sleep: self.on_sleep,
-        };
-        engine::run(&self.limits, &mut pace, &mut work).await
-    }
-}
-
-/// A closure as the work of the engine.
-struct Closure<A, S> {
-    attempt: A,
-    on_sleep: S,
-}
-
-impl<T, E, A, S> Work for Closure<A, S>
-where
-    A: AsyncFnMut() -> Flow<T, E>,
-    S: FnMut(Duration),
-{
-    type Output = T;
-    type Error = E;
-
-    async fn attempt(&mut self) -> Flow<T, E> {
-        (self.attempt)().await
-    }
-
-    fn sleeping(&mut self, delay: Duration) {
-        (self.on_sleep)(delay);
+    /// Attempts, and sleeps in between, until `judge` finds that a result ends it.
+    async fn run<R, T, E, Fut: Future<Output = R>>(
+        mut self,
+        mut attempt: impl FnMut() -> Fut,
+        mut judge: impl FnMut(R) -> Flow<T, E>,
+    ) -> Result<T, RetryError<E>> {
+        let mut engine = Engine::new(&self.limits, self.backoff.delays_with(self.random));
+        loop {
+            engine.begin()?;
+            let at_least = match judge(attempt().await) {
+                Flow::Done(output) => return Ok(output),
+                Flow::Fail(error) => return Err(RetryError::Failed(error)),
+                Flow::Again { at_least } => at_least,
+            };
+            let delay = engine.pause(at_least)?;
+            (self.on_sleep)(delay);
+            engine.sleep(delay).await?;
+        }
     }
 }

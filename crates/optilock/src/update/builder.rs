@@ -13,9 +13,10 @@ use tracing::Instrument;
 use super::job::{Done, Job, Observer};
 use super::spread::Spread;
 use super::{Effort, Event, Target, UpdateError, Updated};
+use crate::engine::{Engine, Pace};
 use crate::limits::{self, Limits};
 use crate::random::thread_random;
-use crate::{Backoff, BoxError, RetryError, engine};
+use crate::{Backoff, BoxError, RetryError};
 
 /// How long an update may take when nobody says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -249,16 +250,11 @@ impl<'a, K> Update<'a, K> {
             last: None,
             winner: None,
         };
-        let result = match self.backoff {
-            Some(backoff) => {
-                let mut pace = backoff.delays_with(self.random);
-                engine::run(&self.limits, &mut pace, &mut job).await
-            }
-            None => {
-                let mut pace = Spread::new(self.random);
-                engine::run(&self.limits, &mut pace, &mut job).await
-            }
+        let pace: Box<dyn Pace + Send> = match self.backoff {
+            Some(backoff) => Box::new(backoff.delays_with(self.random)),
+            None => Box::new(Spread::new(self.random)),
         };
+        let result = job.run(Engine::new(&self.limits, pace)).await;
         match result {
             Ok(Done { object, written }) => Ok(Updated {
                 object,

@@ -15,9 +15,9 @@ use super::identity::Base;
 use super::put::{Answer, put};
 use super::{Effort, Event, Winner};
 use crate::conflict::is_apply_conflict;
-use crate::engine::{Flow, Work};
+use crate::engine::{Engine, Flow, Pace};
 use crate::limits::{Limits, after};
-use crate::{BoxError, Interrupt, Outcome};
+use crate::{BoxError, Interrupt, Outcome, RetryError};
 
 /// An observer of events.
 pub(crate) type Observer<'a, K> = Box<dyn FnMut(&Event<'_, K>) + Send + 'a>;
@@ -110,6 +110,31 @@ where
         self.last = Some(error);
         Flow::Again {
             at_least: retry_after(status).unwrap_or_default(),
+        }
+    }
+
+    /// Attempts, and sleeps in between, until one attempt ends it.
+    pub(crate) async fn run(
+        &mut self,
+        mut engine: Engine<'_, impl Pace>,
+    ) -> Result<Done<K>, RetryError<Reason>> {
+        loop {
+            engine.begin()?;
+            self.effort.attempts += 1;
+            let at_least = match self.try_once().await.map_err(RetryError::Failed)? {
+                Flow::Done(done) => return Ok(done),
+                Flow::Fail(reason) => return Err(RetryError::Failed(reason)),
+                Flow::Again { at_least } => at_least,
+            };
+            let delay = engine.pause(at_least)?;
+            self.tell(&Event::Sleep {
+                attempt: self.effort.attempts,
+                delay,
+            });
+            let asleep = Instant::now();
+            let rested = engine.sleep(delay).await;
+            self.effort.waited += asleep.elapsed();
+            rested?;
         }
     }
 
@@ -225,34 +250,6 @@ where
         } else {
             Err(Reason::Refused(error))
         }
-    }
-}
-
-impl<K, F> Work for Job<'_, K, F>
-where
-    K: Resource + Clone + Debug + Serialize + DeserializeOwned,
-    F: FnMut(&mut K) -> Result<(), BoxError>,
-{
-    type Output = Done<K>;
-    type Error = Reason;
-
-    async fn attempt(&mut self) -> Flow<Done<K>, Reason> {
-        self.effort.attempts += 1;
-        match self.try_once().await {
-            Ok(flow) => flow,
-            Err(reason) => Flow::Fail(reason),
-        }
-    }
-
-    fn sleeping(&mut self, delay: Duration) {
-        self.tell(&Event::Sleep {
-            attempt: self.effort.attempts,
-            delay,
-        });
-    }
-
-    fn slept(&mut self, elapsed: Duration) {
-        self.effort.waited += elapsed;
     }
 }
 

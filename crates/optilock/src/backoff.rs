@@ -128,6 +128,12 @@ impl Backoff {
         sleep_of(self.duration_ns)
     }
 
+    /// The next sleep, without jitter, in nanoseconds, so that negative ones can be told apart.
+    #[must_use]
+    pub const fn duration_nanos(&self) -> i64 {
+        self.duration_ns
+    }
+
     /// What the duration is multiplied by after every step.
     #[must_use]
     pub const fn factor(&self) -> f64 {

@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use kube::core::Status;
+use kube::core::response::reason;
 
 use crate::interrupt::chain;
 
@@ -14,7 +15,7 @@ use crate::interrupt::chain;
 #[doc(alias = "IsConflict")]
 #[must_use]
 pub fn is_conflict(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.is_conflict())
+    matches!(error, kube::Error::Api(status) if is_conflict_status(status))
 }
 
 /// [`is_conflict`] for an error that may wrap the API server's answer, as Go's `errors.As` looks for it.
@@ -33,7 +34,7 @@ pub fn is_conflict(error: &kube::Error) -> bool {
 /// ```
 #[must_use]
 pub fn is_conflict_in(error: &(dyn Error + 'static)) -> bool {
-    status_in(error).is_some_and(Status::is_conflict)
+    status_in(error).is_some_and(is_conflict_status)
 }
 
 /// Whether a conflict is one of server-side apply: another field manager owns the field.
@@ -42,13 +43,21 @@ pub fn is_conflict_in(error: &(dyn Error + 'static)) -> bool {
 /// [`update`](crate::update()) doesn't.
 #[must_use]
 pub fn is_apply_conflict(status: &Status) -> bool {
-    status.is_conflict()
+    is_conflict_status(status)
         && status.details.as_ref().is_some_and(|details| {
             details
                 .causes
                 .iter()
                 .any(|cause| cause.reason == "FieldManagerConflict")
         })
+}
+
+/// The rule for one answer.
+///
+/// `Status::is_conflict` of kube 5.0.0 is meant to be the same, but looks whether the reason that it
+/// asks for is a known one, which it always is, so that it never gets to the code.
+pub(crate) fn is_conflict_status(status: &Status) -> bool {
+    status.reason == reason::CONFLICT || (!reason::is_known(&status.reason) && status.code == 409)
 }
 
 /// The first answer of an API server in a chain of errors.

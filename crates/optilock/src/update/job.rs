@@ -14,7 +14,7 @@ use super::error::{Doubt, Reason};
 use super::identity::Base;
 use super::put::{Answer, put};
 use super::{Effort, Event, Winner};
-use crate::conflict::is_apply_conflict;
+use crate::conflict::{is_apply_conflict, is_conflict_status};
 use crate::engine::{Engine, Flow, Pace};
 use crate::limits::{Limits, after};
 use crate::{BoxError, Interrupt, Outcome, RetryError};
@@ -234,7 +234,7 @@ where
         let kube::Error::Api(status) = &error else {
             return Err(Reason::Refused(error));
         };
-        if status.is_conflict() && !is_apply_conflict(status) {
+        if is_conflict_status(status) && !is_apply_conflict(status) {
             self.effort.conflicts += 1;
             self.tell(&Event::Conflict {
                 attempt,

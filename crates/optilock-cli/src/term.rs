@@ -1,0 +1,119 @@
+//! The terminal, if it is one.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    time::Duration,
+};
+
+use console::Term;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// What a line is, which decides its colour where there are colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Plain,
+    Title,
+    Good,
+    Bad,
+}
+
+/// Results on stdout and, where stderr is a terminal, a line of progress below them.
+#[derive(Debug)]
+pub(crate) struct Screen {
+    colours: bool,
+    width: Option<usize>,
+    progress: Option<ProgressBar>,
+}
+
+impl Screen {
+    pub(crate) fn new() -> Self {
+        let out = Term::stdout();
+        Self {
+            // `console` knows NO_COLOR, CLICOLOR and dumb terminals.
+            colours: console::colors_enabled(),
+            width: out
+                .is_term()
+                .then(|| out.size_checked())
+                .flatten()
+                .map(|(_, columns)| usize::from(columns)),
+            progress: None,
+        }
+    }
+
+    /// The number of columns, where the output has such a thing.
+    pub(crate) fn width(&self) -> Option<usize> {
+        self.width
+    }
+
+    /// Prints a line.
+    pub(crate) fn line(&self, role: Role, text: &str) -> io::Result<()> {
+        let print = || {
+            let styled = console::style(text).force_styling(self.colours);
+            let styled = match role {
+                Role::Plain => styled,
+                Role::Title => styled.bold(),
+                Role::Good => styled.green(),
+                Role::Bad => styled.yellow(),
+            };
+            let mut out = io::stdout().lock();
+            writeln!(out, "{styled}")
+        };
+        match &self.progress {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+
+    /// Begins a progress line of `total` steps, in place of the one before.
+    pub(crate) fn start_progress(&mut self, total: usize, what: String) {
+        self.end_progress();
+        if !io::stderr().is_terminal() {
+            return;
+        }
+        let bar = ProgressBar::new(total as u64).with_message(what);
+        if let Ok(style) =
+            ProgressStyle::with_template("{spinner} {wide_msg} {pos}/{len} {elapsed_precise}")
+        {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(100));
+        self.progress = Some(bar);
+    }
+
+    /// Moves the progress line on by one.
+    pub(crate) fn advance(&self) {
+        if let Some(bar) = &self.progress {
+            bar.inc(1);
+        }
+    }
+
+    /// Takes the progress line away.
+    pub(crate) fn end_progress(&mut self) {
+        if let Some(bar) = self.progress.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.end_progress();
+    }
+}
+
+/// Asks a question on the terminal; `None` where there is nobody to ask.
+pub(crate) fn confirm(question: &str) -> io::Result<Option<bool>> {
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return Ok(None);
+    }
+    eprint!("{question} [y/N] ");
+    io::stderr().flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    let answer = answer.trim();
+    Ok(Some(
+        ["y", "yes"]
+            .iter()
+            .any(|yes| answer.eq_ignore_ascii_case(yes)),
+    ))
+}

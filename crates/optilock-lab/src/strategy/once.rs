@@ -1,0 +1,18 @@
+use futures::future::BoxFuture;
+
+use super::Strategy;
+use crate::{AttemptError, Update, Worker};
+
+/// Get, change, update, and leave a conflict to the caller: the seed's first experiment.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Once;
+
+impl Strategy for Once {
+    fn id(&self) -> &'static str {
+        "once"
+    }
+
+    fn update<'a>(&'a self, worker: &'a Worker) -> BoxFuture<'a, Result<Update, AttemptError>> {
+        Box::pin(worker.get_and_update())
+    }
+}

@@ -4,12 +4,14 @@
 //! there are no errors (they set it, or copy null), a missing `value` is null, negative indices
 //! count from the end, and what stands before the first slash of a path is ignored.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::document::{Document, child, complain};
+use super::document::{child, complain, duplicates, parse};
 use super::{Check, PatchError, Patched};
+use crate::schema::Node;
 
 /// The most operations of one patch.
 const MAX_OPERATIONS: usize = 10_000;
@@ -28,7 +30,7 @@ pub(crate) fn json_patch(
     check: Check,
 ) -> Result<Patched, PatchError> {
     let mut complaints = Vec::new();
-    let operations = operations(Document::parse(body), check, &mut complaints)?;
+    let operations = operations(parse(body), check, &mut complaints)?;
     if operations.len() > MAX_OPERATIONS {
         return Err(PatchError::TooManyOperations {
             count: operations.len(),
@@ -49,7 +51,7 @@ pub(crate) fn json_patch(
 
 /// The operations of a body, and complaints about their members.
 fn operations(
-    body: Result<Document, PatchError>,
+    body: Result<Node<'_>, PatchError>,
     check: Check,
     complaints: &mut Vec<String>,
 ) -> Result<Vec<Map<String, Value>>, PatchError> {
@@ -61,15 +63,15 @@ fn operations(
             "handlers.jsonPatchOp",
         ),
     };
-    let mismatch = |found: &Document, wanted: &str| {
-        let found = found.type_name();
+    let mismatch = |found: &Node<'_>, wanted: &str| {
+        let found = found.kind();
         PatchError::Decode(format!(
             "{prefix}json: cannot unmarshal {found} into Go {wanted}"
         ))
     };
     let items = match body {
-        Ok(Document::Array(items)) => items,
-        Ok(Document::Scalar(Value::Null)) => Vec::new(),
+        Ok(Node::Array(items)) => items,
+        Ok(Node::Null) => Vec::new(),
         Ok(other) => return Err(mismatch(&other, &format!("value of type {list}"))),
         Err(PatchError::Decode(text)) => return Err(PatchError::Decode(format!("{prefix}{text}"))),
         Err(other) => return Err(other),
@@ -77,14 +79,14 @@ fn operations(
     let mut operations = Vec::with_capacity(items.len());
     for (at, operation) in items.into_iter().enumerate() {
         let members = match operation {
-            Document::Object(members) => members,
-            Document::Scalar(Value::Null) => Vec::new(),
+            Node::Object(members) => members,
+            Node::Null => Vec::new(),
             other => return Err(mismatch(&other, &format!("value of type {item}"))),
         };
         if check == Check::Complain {
             if let Some((name, value)) = members.iter().find(|(name, value)| {
-                matches!(name.as_str(), "op" | "path" | "from")
-                    && !matches!(value, Document::Scalar(Value::Null | Value::String(_)))
+                matches!(&**name, "op" | "path" | "from")
+                    && !matches!(value, Node::Null | Node::String(_))
             }) {
                 let field = format!("struct field jsonPatchOp.{name} of type string");
                 return Err(mismatch(value, &field));
@@ -94,7 +96,7 @@ fn operations(
         let members = members.into_iter();
         operations.push(
             members
-                .map(|(name, value)| (name, value.into_value()))
+                .map(|(name, value)| (name.into_owned(), value.to_value()))
                 .collect(),
         );
     }
@@ -102,18 +104,18 @@ fn operations(
 }
 
 /// Unknown and duplicate members of one operation, in their order.
-fn complain_about(members: &[(String, Document)], path: &str, complaints: &mut Vec<String>) {
+fn complain_about(members: &[(Cow<'_, str>, Node<'_>)], path: &str, complaints: &mut Vec<String>) {
     let mut seen = HashSet::new();
     for (name, value) in members {
         let path = child(path, name);
-        if !matches!(name.as_str(), "op" | "path" | "from" | "value") {
+        if !matches!(&**name, "op" | "path" | "from" | "value") {
             complain(complaints, format!("json patch unknown field \"{path}\""));
             continue;
         }
         if !seen.insert(name) {
             complain(complaints, format!("json patch duplicate field \"{path}\""));
         }
-        value.duplicates("json patch ", &path, complaints);
+        duplicates(value, "json patch ", &path, complaints);
     }
 }
 

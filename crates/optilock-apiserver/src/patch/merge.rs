@@ -5,8 +5,9 @@
 
 use serde_json::{Map, Value};
 
-use super::document::Document;
+use super::document::{duplicates, parse};
 use super::{Check, PatchError, Patched};
+use crate::schema::Node;
 
 /// Applies the merge patch in `body` to `document`.
 ///
@@ -20,7 +21,7 @@ pub(crate) fn merge_patch(
 ) -> Result<Patched, PatchError> {
     let invalid = || PatchError::Decode("Invalid JSON Patch".to_owned());
     let complaining = check == Check::Complain;
-    let body = Document::parse(body).map_err(|error| match error {
+    let body = parse(body).map_err(|error| match error {
         PatchError::Decode(text) if complaining => {
             PatchError::Decode(format!("error decoding patch: {text}"))
         }
@@ -28,20 +29,20 @@ pub(crate) fn merge_patch(
     })?;
     let mut complaints = Vec::new();
     match &body {
-        Document::Object(_) if complaining => body.duplicates("", "", &mut complaints),
-        Document::Object(_) => {}
-        Document::Scalar(Value::Null) => return Err(invalid()),
+        Node::Object(_) if complaining => duplicates(&body, "", "", &mut complaints),
+        Node::Object(_) => {}
+        Node::Null => return Err(invalid()),
         other if complaining => {
             return Err(PatchError::Decode(format!(
                 "error decoding patch: json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
-                other.type_name()
+                other.kind()
             )));
         }
-        Document::Array(_) => {}
-        Document::Scalar(_) => return Err(invalid()),
+        Node::Array(_) => {}
+        _ => return Err(invalid()),
     }
     Ok(Patched {
-        document: merge(document.clone(), body.into_value()),
+        document: merge(document.clone(), body.to_value()),
         complaints,
         shown: None,
     })

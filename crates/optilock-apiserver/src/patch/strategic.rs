@@ -9,10 +9,10 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use super::document::Document;
+use super::document::{duplicates, parse};
 use super::order::arrange;
 use super::{Check, PatchError, Patched};
-use crate::schema::{Field, PatchStrategy, Shape, StructType, TypeRef};
+use crate::schema::{self, Field, PatchStrategy, Shape, StructType, TypeRef};
 use crate::validation::gofmt;
 
 type Object = Map<String, Value>;
@@ -37,25 +37,25 @@ pub(crate) fn strategic_merge(
     ty: &TypeRef,
     check: Check,
 ) -> Result<Patched, PatchError> {
-    let body = Document::parse(body)?;
+    let body = parse(body)?;
     let mut complaints = Vec::new();
     match &body {
-        Document::Object(_) | Document::Scalar(Value::Null) => {}
+        schema::Node::Object(_) | schema::Node::Null => {}
         other => {
             return Err(PatchError::Decode(format!(
                 "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
-                other.type_name()
+                other.kind()
             )));
         }
     }
     if check == Check::Complain {
-        body.duplicates("", "", &mut complaints);
+        duplicates(&body, "", "", &mut complaints);
     }
-    let shown = body.into_value();
+    let shown = body.to_value();
     let patch = shown.as_object().cloned().unwrap_or_default();
     let original = document.as_object().cloned().unwrap_or_default();
     Ok(Patched {
-        document: merge_objects(original, patch, Node::Struct(ty))?.into(),
+        document: merge_objects(original, patch, Place::Struct(ty))?.into(),
         complaints,
         shown: Some(shown),
     })
@@ -63,13 +63,13 @@ pub(crate) fn strategic_merge(
 
 /// What is known about the place in the document that is being merged.
 #[derive(Clone, Copy)]
-enum Node<'t> {
+enum Place<'t> {
     Struct(&'t StructType),
     /// Anything else, by Go's word for its kind: its members have no names of their own.
     Other(&'static str),
 }
 
-impl<'t> Node<'t> {
+impl<'t> Place<'t> {
     fn of(shape: &'t Shape) -> Self {
         match shape {
             Shape::Struct(ty) => Self::Struct(ty),
@@ -112,7 +112,7 @@ impl<'t> Node<'t> {
     fn list(self, name: &str) -> Result<List<'t>, PatchError> {
         let field = self.field(name)?;
         let item = match field.shape.item() {
-            Some(item) => Node::of(item),
+            Some(item) => Place::of(item),
             None => {
                 return Err(PatchError::Merge(format!(
                     "expected slice or array type, but got: {}",
@@ -131,7 +131,7 @@ impl<'t> Node<'t> {
 /// What is known about a list.
 #[derive(Clone, Copy)]
 struct List<'t> {
-    item: Node<'t>,
+    item: Place<'t>,
     strategy: PatchStrategy,
     /// Merge key of the items, where they have one.
     key: Option<&'t str>,
@@ -140,7 +140,7 @@ struct List<'t> {
 fn merge_objects(
     mut original: Object,
     mut patch: Object,
-    node: Node<'_>,
+    node: Place<'_>,
 ) -> Result<Object, PatchError> {
     if let Some(directive) = patch.get(PATCH) {
         return match directive.as_str() {
@@ -166,7 +166,7 @@ fn merge_objects(
                 if field.patch_strategy.replace {
                     Some(patch.into())
                 } else {
-                    Some(merge_objects(before, patch, Node::of(&field.shape))?.into())
+                    Some(merge_objects(before, patch, Place::of(&field.shape))?.into())
                 }
             }
             (Some(Value::Array(before)), Value::Array(patch)) => {
@@ -243,7 +243,11 @@ fn retain_keys(original: &mut Object, patch: &mut Object) -> Result<(), PatchErr
 }
 
 /// Merges and sorts each list that has a `$setElementOrder`.
-fn set_orders(original: &mut Object, patch: &mut Object, node: Node<'_>) -> Result<(), PatchError> {
+fn set_orders(
+    original: &mut Object,
+    patch: &mut Object,
+    node: Place<'_>,
+) -> Result<(), PatchError> {
     let directives: Vec<String> = patch
         .keys()
         .filter(|name| name.starts_with(SET_ORDER))

@@ -305,7 +305,8 @@ fn any_object() -> impl Strategy<Value = Value> {
 }
 
 fn operation() -> impl Strategy<Value = Value> {
-    let path = "(/[a-d0-2-]){0,3}";
+    // The root as a target is another matter: it can be replaced and tested only.
+    let path = "(/[a-d0-2-]){1,3}";
     let op = prop::sample::select(vec!["add", "remove", "replace", "move", "copy", "test"]);
     (op, path, path, any_json()).prop_map(
         |(op, path, from, value)| json!({"op": op, "path": path, "from": from, "value": value}),
@@ -332,13 +333,10 @@ proptest! {
         operations in prop::collection::vec(operation(), 0..4),
     ) {
         let ours = patched_json(&document, &operations.clone().into());
-        let strict: Result<json_patch::Patch, _> = serde_json::from_value(operations.into());
-        let mut expected = document.clone();
-        if strict.is_ok_and(|patch| json_patch::patch(&mut expected, &patch).is_ok()) {
-            // The root as a target is the exception: it cannot be added to, moved or copied.
-            if let Some(ours) = ours {
-                prop_assert_eq!(ours, expected);
-            }
+        let strict: json_patch::Patch = serde_json::from_value(operations.into()).expect("a patch");
+        let mut expected = document;
+        if json_patch::patch(&mut expected, &strict).is_ok() {
+            prop_assert_eq!(ours, Some(expected));
         }
     }
 

@@ -71,6 +71,11 @@ impl<'a> Document<'a> {
         Ok(meta)
     }
 
+    /// What was parsed, for those who read it without a type.
+    pub(crate) fn into_root(self) -> Node<'a> {
+        self.root
+    }
+
     /// Decodes the document as a type.
     pub(crate) fn decode(&self, ty: &TypeRef) -> Result<Decoded, DecodeError> {
         let mut decoded = walk::decode(ty, &self.root)?;

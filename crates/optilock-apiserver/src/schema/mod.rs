@@ -32,7 +32,7 @@ pub(crate) use resources::{Column, Resource, Subresource, builtin_resources};
 
 use serde_json::Value;
 
-use node::Node;
+pub(crate) use node::Node;
 
 /// An object in canonical form, and what was wrong with the document that it came from.
 #[derive(Debug, Clone, PartialEq)]

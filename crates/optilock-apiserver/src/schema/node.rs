@@ -11,7 +11,7 @@ pub(super) const MAX_DEPTH: usize = 256;
 
 /// A value of a document.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Node<'a> {
+pub(crate) enum Node<'a> {
     Null,
     Bool(bool),
     /// A number as it was written.
@@ -24,7 +24,7 @@ pub(super) enum Node<'a> {
 
 impl<'a> Node<'a> {
     /// What Go calls the type of the value in an error.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "bool",
@@ -36,7 +36,7 @@ impl<'a> Node<'a> {
     }
 
     /// The value without a type: of duplicates the last counts, integers of 64 bits stay exact.
-    pub(super) fn to_value(&self) -> Value {
+    pub(crate) fn to_value(&self) -> Value {
         match self {
             Self::Null => Value::Null,
             Self::Bool(b) => Value::Bool(*b),

@@ -109,7 +109,8 @@ fn has_value(row: &Row, object: &Value, expected: &str) -> bool {
     match found {
         None => row.zero == expected,
         Some(Value::String(text)) => text == expected,
-        Some(other) => other.to_string() == expected,
+        // Numbers and booleans: `expected` is text.
+        Some(other) => *expected == other.to_string(),
     }
 }
 

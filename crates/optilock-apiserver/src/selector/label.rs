@@ -63,6 +63,13 @@ pub(crate) struct LabelSelector {
     requirements: Option<Vec<Requirement>>,
 }
 
+/// Everything, as no selector at all.
+impl Default for LabelSelector {
+    fn default() -> Self {
+        Self::everything()
+    }
+}
+
 impl LabelSelector {
     /// Reads the grammar of the `labelSelector` parameter: `a=b,c in (d,e),!f`.
     ///

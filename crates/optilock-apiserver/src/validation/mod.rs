@@ -4,5 +4,7 @@ pub(crate) mod field;
 pub(crate) mod format;
 pub(crate) mod gofmt;
 mod path;
+#[cfg(test)]
+pub(crate) mod recording;
 
 pub(crate) use path::Path;

@@ -5,7 +5,8 @@ mod common;
 use common::{Api, CONFIGMAPS, DEPLOYMENTS, configmap, deployment, version};
 use serde_json::{Value, json};
 
-const MODIFIED: &str = "the object has been modified; please apply your changes to the latest version and try again";
+const MODIFIED: &str =
+    "the object has been modified; please apply your changes to the latest version and try again";
 
 async fn created(api: &Api) -> Value {
     api.post(DEPLOYMENTS, &deployment("web")).await.expect(201)
@@ -49,13 +50,21 @@ async fn an_update_without_change_writes_nothing() {
     let path = format!("{DEPLOYMENTS}/web");
     let old = created(&api).await;
     let mut events = api
-        .watch(&format!("{DEPLOYMENTS}?watch=true&resourceVersion={}", version(&old)))
+        .watch(&format!(
+            "{DEPLOYMENTS}?watch=true&resourceVersion={}",
+            version(&old)
+        ))
         .await;
     assert_eq!(api.put(&path, &old).await.expect(200), old);
-    let patched = api.patch(&path, "merge", &json!({"spec": {"replicas": 1}})).await;
+    let patched = api
+        .patch(&path, "merge", &json!({"spec": {"replicas": 1}}))
+        .await;
     assert_eq!(patched.expect(200), old);
     let new = api.put(&path, &labelled(&old, "101")).await.expect(200);
-    assert_eq!(events.brief().await, ("MODIFIED".to_owned(), "web".to_owned(), version(&new)));
+    assert_eq!(
+        events.brief().await,
+        ("MODIFIED".to_owned(), "web".to_owned(), version(&new))
+    );
 }
 
 #[tokio::test]
@@ -73,7 +82,11 @@ async fn a_version_is_a_precondition_where_it_is_sent_and_a_must_where_the_kind_
     let refused = api.put(&path, &body).await;
     assert_eq!(
         refused.refusal(),
-        (500, String::new(), "strconv.ParseUint: parsing \"abc\": invalid syntax".to_owned())
+        (
+            500,
+            String::new(),
+            "strconv.ParseUint: parsing \"abc\": invalid syntax".to_owned()
+        )
     );
 
     let leases = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
@@ -145,7 +158,10 @@ async fn the_generation_counts_changes_of_spec_and_annotations() {
         assert_eq!(new["metadata"]["generation"], generation, "{patch}");
     }
     let status = json!({"status": {"replicas": 2}});
-    let new = api.patch(&format!("{path}/status"), "merge", &status).await.expect(200);
+    let new = api
+        .patch(&format!("{path}/status"), "merge", &status)
+        .await
+        .expect(200);
     assert_eq!(new["metadata"]["generation"], 3);
     assert_eq!(new["status"]["replicas"], 2);
 }
@@ -163,7 +179,10 @@ async fn the_status_path_changes_the_status_and_no_spec_and_no_labels() {
     assert_eq!(new["spec"], old["spec"]);
     assert_eq!(new["metadata"]["labels"], old["metadata"]["labels"]);
     assert_eq!(new["metadata"]["annotations"]["taken"], "yes");
-    assert_eq!(new["status"], json!({"replicas": 3, "observedGeneration": 1}));
+    assert_eq!(
+        new["status"],
+        json!({"replicas": 3, "observedGeneration": 1})
+    );
     assert_eq!(api.put(&path, &body).await.code, 409);
 }
 
@@ -173,8 +192,16 @@ async fn names_and_namespaces_have_to_agree_with_the_path() {
     let old = api.post(CONFIGMAPS, &configmap("a")).await.expect(201);
     let path = format!("{CONFIGMAPS}/a");
     for (member, value, message) in [
-        ("name", "b", "the name of the object (b) does not match the name on the URL (a)"),
-        ("name", "", "the name of the object (a based on URL) was undeterminable: name must be provided"),
+        (
+            "name",
+            "b",
+            "the name of the object (b) does not match the name on the URL (a)",
+        ),
+        (
+            "name",
+            "",
+            "the name of the object (a based on URL) was undeterminable: name must be provided",
+        ),
         (
             "namespace",
             "other",
@@ -188,8 +215,20 @@ async fn names_and_namespaces_have_to_agree_with_the_path() {
             (400, "BadRequest".to_owned(), message.to_owned())
         );
     }
-    let missing = api.put(&format!("{CONFIGMAPS}/zz"), &json!({"metadata": {"name": "zz"}})).await;
-    assert_eq!(missing.refusal(), (404, "NotFound".to_owned(), "configmaps \"zz\" not found".to_owned()));
+    let missing = api
+        .put(
+            &format!("{CONFIGMAPS}/zz"),
+            &json!({"metadata": {"name": "zz"}}),
+        )
+        .await;
+    assert_eq!(
+        missing.refusal(),
+        (
+            404,
+            "NotFound".to_owned(),
+            "configmaps \"zz\" not found".to_owned()
+        )
+    );
 }
 
 #[tokio::test]
@@ -197,7 +236,10 @@ async fn a_patch_without_a_version_never_conflicts_and_one_with_a_stale_version_
     let api = Api::new();
     let path = format!("{CONFIGMAPS}/a");
     let old = api.post(CONFIGMAPS, &configmap("a")).await.expect(201);
-    let first = api.patch(&path, "merge", &json!({"data": {"k": "w"}})).await.expect(200);
+    let first = api
+        .patch(&path, "merge", &json!({"data": {"k": "w"}}))
+        .await
+        .expect(200);
     let stale = json!({"metadata": {"resourceVersion": old["metadata"]["resourceVersion"]}, "data": {"k": "x"}});
     for kind in ["merge", "strategic-merge"] {
         let (code, reason, message) = api.patch(&path, kind, &stale).await.refusal();
@@ -211,7 +253,11 @@ async fn a_patch_without_a_version_never_conflicts_and_one_with_a_stale_version_
     let (code, reason, message) = api.patch(&path, "json", &fresh).await.refusal();
     assert_eq!(
         (code, reason.as_str(), message.as_str()),
-        (422, "Invalid", "the server rejected our request due to an error in our request")
+        (
+            422,
+            "Invalid",
+            "the server rejected our request due to an error in our request"
+        )
     );
 }
 
@@ -223,7 +269,9 @@ async fn many_writers_without_versions_all_succeed() {
         let api = std::sync::Arc::clone(&api);
         tokio::spawn(async move {
             let patch = json!({"data": {format!("k{n}"): "v"}});
-            api.patch(&format!("{CONFIGMAPS}/a"), "merge", &patch).await.expect(200);
+            api.patch(&format!("{CONFIGMAPS}/a"), "merge", &patch)
+                .await
+                .expect(200);
         })
     });
     for writer in writers.collect::<Vec<_>>() {
@@ -242,15 +290,24 @@ async fn the_scale_is_a_view_with_the_same_version() {
     let mut scale = api.get(&path).await.expect(200);
     assert_eq!(scale["kind"], "Scale");
     assert_eq!(scale["apiVersion"], "autoscaling/v1");
-    assert_eq!(scale["metadata"]["resourceVersion"], old["metadata"]["resourceVersion"]);
+    assert_eq!(
+        scale["metadata"]["resourceVersion"],
+        old["metadata"]["resourceVersion"]
+    );
     assert_eq!(scale["spec"], json!({"replicas": 1}));
-    assert_eq!(scale["status"], json!({"replicas": 0, "selector": "app=demo"}));
+    assert_eq!(
+        scale["status"],
+        json!({"replicas": 0, "selector": "app=demo"})
+    );
 
     scale["spec"]["replicas"] = 5.into();
     let scaled = api.put(&path, &scale).await.expect(200);
     assert_eq!(scaled["spec"]["replicas"], 5);
     assert_eq!(api.put(&path, &scale).await.code, 409);
-    let patched = api.patch(&path, "merge", &json!({"spec": {"replicas": 2}})).await.expect(200);
+    let patched = api
+        .patch(&path, "merge", &json!({"spec": {"replicas": 2}}))
+        .await
+        .expect(200);
     assert_eq!(patched["spec"]["replicas"], 2);
     let new = api.get(&format!("{DEPLOYMENTS}/web")).await.expect(200);
     assert_eq!(new["spec"]["replicas"], 2);

@@ -13,7 +13,7 @@ use super::query;
 use crate::defaults;
 use crate::registry::{DeleteOptions, FieldValidation, View};
 use crate::schema::{DecodeError, Decoded, Envelope, Schema, TypeRef};
-use crate::status::{Details, Reason, Status};
+use crate::status::{Reason, Status};
 use crate::validation::gofmt::quote;
 
 /// Largest body that is read: 3 MiB, as in kube-apiserver.
@@ -86,8 +86,7 @@ where
             413,
             Reason::RequestEntityTooLarge,
             format!("Request entity too large: limit is {LIMIT}"),
-        )
-        .with_details(Details::default())),
+        )),
         Err(error) => Err(Status::bad_request(format!(
             "the body of the request could not be read: {error}"
         ))),
@@ -169,24 +168,46 @@ pub(super) fn object(body: &[u8], expected: &Expected<'_>) -> Result<Decoded, St
 
 /// Kind and apiVersion of a document.
 fn type_meta(body: &[u8], media_type: MediaType, view: &View) -> Result<TypeMeta, Status> {
-    let unreadable = |why: String| {
-        unrecognized(
-            view,
-            &format!("couldn't get version/kind; json parse error: {why}"),
-            body,
-        )
+    let decoded = if media_type == MediaType::Yaml {
+        std::str::from_utf8(body)
+            .map_err(|error| error.to_string())
+            .and_then(|text| {
+                serde_saphyr::from_str(text)
+                    .map_err(|error| format!("yaml: {}", first_line(&error.to_string())))
+            })
+    } else {
+        serde_json::from_slice(body).map_err(|_| {
+            format!(
+                "couldn't get version/kind; json parse error: {}",
+                go_error(body, view)
+            )
+        })
     };
-    if media_type == MediaType::Yaml {
-        let text = std::str::from_utf8(body).map_err(|error| unreadable(error.to_string()))?;
-        return serde_saphyr::from_str(text).map_err(|error| unreadable(error.to_string()));
-    }
-    serde_json::from_slice(body).map_err(|error| {
-        // The decoder has Go's words for what is no JSON, and for what is no object.
-        match Schema::builtin().decode_json(&view.ty, body) {
-            Err(error) => unreadable(error.to_string()),
-            Ok(_) => unreadable(error.to_string()),
+    decoded.map_err(|why| unrecognized(view, &why, body))
+}
+
+/// Go's words for a body that has no kind and apiVersion to read.
+fn go_error(body: &[u8], view: &View) -> String {
+    // What Go decodes kind and apiVersion into has no name of its own.
+    const TYPE_META: &str = r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
+    let found = match serde_json::from_slice(body) {
+        Ok(Value::Array(_)) => "array",
+        Ok(Value::String(_)) => "string",
+        Ok(Value::Number(_)) => "number",
+        Ok(Value::Bool(_)) => "bool",
+        // No JSON, or an object whose kind is no text: the decoder has the words.
+        _ => {
+            return match Schema::builtin().decode_json(&view.ty, body) {
+                Err(error) => error.to_string(),
+                Ok(_) => "kind and apiVersion have to be text".to_owned(),
+            };
         }
-    })
+    };
+    format!("json: cannot unmarshal {found} into Go value of type {TYPE_META}")
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or(text)
 }
 
 /// Refuses an object of another kind or version than the path's.

@@ -100,7 +100,7 @@ impl Representation {
         let text = if list_as_object {
             "you requested PartialObjectMetadata, but the requested object is a list"
         } else {
-            "only the following media types are accepted: application/json, application/yaml"
+            "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/json;stream=watch"
         };
         Err(Status::new(406, Reason::NotAcceptable, text).with_details(Details::default()))
     }

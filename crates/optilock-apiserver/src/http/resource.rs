@@ -73,7 +73,8 @@ impl ResourceRequest<'_> {
             name: self.path.name.clone(),
             resource,
         };
-        match verb {
+        let warning = target.resource.warning().map(str::to_owned);
+        let reply = match verb {
             Verb::Get => self.get(&target, &view).await,
             Verb::List => self.list(&target).await,
             Verb::Watch => self.watch(target).await,
@@ -82,7 +83,10 @@ impl ResourceRequest<'_> {
             Verb::Patch => self.patch(&target, &view).await,
             Verb::Delete => self.delete(&target, &view).await,
             Verb::DeleteCollection => self.delete_collection(&target).await,
-        }
+        };
+        // Refusals carry the warning too.
+        let reply = reply.unwrap_or_else(|status| Reply::status(&status));
+        Ok(reply.warnings(warning.as_slice()))
     }
 
     fn resource(&self) -> Result<Arc<Resource>, Status> {

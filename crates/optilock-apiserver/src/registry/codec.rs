@@ -12,7 +12,24 @@ use super::resource::Resource;
 use crate::schema::{Schema, TypeRef};
 use crate::status::Status;
 
-/// The bytes under which an object is stored. `object` is in the storage version.
+/// The canonical form of an object that the engine has changed. `object` is in the storage version.
+///
+/// # Errors
+/// 500: what was canonical before can't stop being of its type.
+pub(super) fn canonical(resource: &Resource, object: &Value) -> Result<Value, Status> {
+    let Some(ty) = &resource.storage.ty else {
+        return Ok(object.clone());
+    };
+    let decoded = Schema::builtin().normalize(ty, object);
+    decoded.map(|decoded| decoded.value).map_err(|error| {
+        Status::untyped(format!(
+            "the prepared object is no {}: {error}",
+            resource.api.kind
+        ))
+    })
+}
+
+/// The bytes under which an object is stored. `object` is canonical, in the storage version.
 pub(super) fn encode(resource: &Resource, object: &Value) -> Bytes {
     let mut object = object.clone();
     set_meta(&mut object, "resourceVersion", None);

@@ -46,6 +46,7 @@ impl Registry {
         self.identify(target, &mut object);
         metadata::on_create(resource, &mut object, &self.ambient);
         prepare::on_create(resource, &mut object);
+        object = codec::canonical(resource, &object)?;
 
         let generated = if meta_str(&object, "name").is_empty() {
             meta_str(&object, "generateName").to_owned()

@@ -44,10 +44,12 @@ impl Registry {
             let old = codec::decode_stored(&current)?;
             check_preconditions(target, &old, options)?;
 
-            let marked = self.marked(target, &old, options);
+            let marked = codec::canonical(resource, &self.marked(target, &old, options))?;
             let holds = !finalizers(&marked).is_empty()
                 || !admit::content_is_gone(&marked)
                 || grace(&marked) > 0;
+            // Who watches Pods sees the mark of the deletion before the Pod goes, however short the grace.
+            let in_two_steps = resource.strategy.graceful && !holds && !is_deleting(&old);
             let bytes = codec::encode(resource, &marked);
             let stored = |revision| Stored {
                 bytes: bytes.clone(),
@@ -59,12 +61,13 @@ impl Registry {
             if options.dry_run {
                 return Ok(errors::gone(resource, &old, current));
             }
-            let value = holds.then(|| bytes.clone());
+            let value = (holds || in_two_steps).then(|| bytes.clone());
             match self
                 .store
                 .commit(&key, Expected::Revision(current.revision), value)
                 .await
             {
+                Ok(_) if in_two_steps => {}
                 Ok(revision) if holds => return Ok(Deleted::Object(stored(revision))),
                 Ok(revision) => {
                     let last = Stored {
@@ -109,7 +112,14 @@ impl Registry {
     /// The object with all the marks of its deletion.
     fn marked(&self, target: &Target, old: &Value, options: &DeleteOptions) -> Value {
         let mut object = old.clone();
-        if let Some(propagation) = options.propagation {
+        let propagation = options.propagation.or_else(|| {
+            target
+                .resource
+                .strategy
+                .orphans_by_default
+                .then_some(Propagation::Orphan)
+        });
+        if let Some(propagation) = propagation {
             let mut kept: Vec<&str> = finalizers(old)
                 .into_iter()
                 .filter(|name| *name != ORPHAN && *name != FOREGROUND)

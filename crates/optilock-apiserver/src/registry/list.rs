@@ -167,7 +167,12 @@ fn validate(options: &ListOptions) -> Result<(), Status> {
             ));
         }
         if !matches!(options.version_match.as_str(), "Exact" | "NotOlderThan") {
-            problems.push(unsupported_match(&options.version_match));
+            let sent = options.version_match.as_str();
+            problems.push(field::Error::not_supported(
+                &path,
+                sent,
+                &["Exact", "NotOlderThan", ""],
+            ));
         }
         if options.version_match == "Exact" && options.resource_version == "0" {
             problems.push(forbidden(
@@ -183,14 +188,6 @@ fn validate(options: &ListOptions) -> Result<(), Status> {
         ));
     }
     refuse(&problems)
-}
-
-pub(super) fn unsupported_match(sent: &str) -> field::Error {
-    field::Error::not_supported(
-        &Path::new("resourceVersionMatch"),
-        sent,
-        &["Exact", "NotOlderThan", ""],
-    )
 }
 
 /// 422 for list options, when there is anything to say.

@@ -1,6 +1,9 @@
 //! A resource: where its objects are kept, how they are decoded, which rules they follow.
 
+use std::borrow::Cow;
 use std::sync::Arc;
+
+use serde_json::Value;
 
 use super::convert::{self, Conversion};
 use super::strategy::Strategy;
@@ -51,6 +54,11 @@ impl Resource {
         qualified(&self.api.plural, &self.api.group)
     }
 
+    /// What whoever uses the resource is told, in a `Warning` header.
+    pub(crate) fn warning(&self) -> Option<&'static str> {
+        self.strategy.warning
+    }
+
     /// Whether the status is written through a path of its own.
     pub(crate) fn has_status(&self) -> bool {
         self.subresource("status").is_some()
@@ -64,6 +72,19 @@ impl Resource {
     /// Whether stored objects are in this resource's own version.
     pub(crate) fn is_storage_version(&self) -> bool {
         self.storage.conversion.is_none()
+    }
+
+    /// `apps/v1`: the version in which objects are stored.
+    pub(crate) fn storage_version(&self) -> &str {
+        &self.storage.api_version
+    }
+
+    /// An object of this version in the form in which it is stored.
+    pub(crate) fn to_storage<'a>(&self, object: &'a Value) -> Cow<'a, Value> {
+        match self.storage.conversion {
+            None => Cow::Borrowed(object),
+            Some(conversion) => Cow::Owned((conversion.to_storage)(object.clone())),
+        }
     }
 
     /// Key of an object; of a namespace's objects with an empty name; of all objects with both empty.

@@ -38,6 +38,10 @@ pub(crate) struct Strategy {
     pub(crate) returns_deleted: bool,
     /// Deletion waits for the kubelet to end the containers.
     pub(crate) graceful: bool,
+    /// What becomes of the dependents when the client does not say.
+    pub(crate) orphans_by_default: bool,
+    /// Told to whoever uses the resource.
+    pub(crate) warning: Option<&'static str>,
     /// Path of the keys below `/registry/` where it is not the plural name.
     pub(crate) storage: Option<&'static str>,
 }
@@ -53,6 +57,8 @@ impl Strategy {
         status: StatusUpdate::Metadata,
         returns_deleted: false,
         graceful: false,
+        orphans_by_default: false,
+        warning: None,
         storage: None,
     };
 
@@ -93,6 +99,16 @@ impl Strategy {
         self
     }
 
+    const fn orphans_by_default(mut self) -> Self {
+        self.orphans_by_default = true;
+        self
+    }
+
+    const fn warning(mut self, text: &'static str) -> Self {
+        self.warning = Some(text);
+        self
+    }
+
     const fn storage(mut self, path: &'static str) -> Self {
         self.storage = Some(path);
         self
@@ -107,7 +123,9 @@ const ROWS: &[(&str, &str, Strategy)] = &[
     (
         "",
         "endpoints",
-        D.create_on_update().storage("services/endpoints"),
+        D.create_on_update()
+            .storage("services/endpoints")
+            .warning("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
     ),
     ("", "events", D.create_on_update()),
     ("", "limitranges", D.create_on_update()),
@@ -124,7 +142,9 @@ const ROWS: &[(&str, &str, Strategy)] = &[
     (
         "",
         "replicationcontrollers",
-        D.generation(SPEC).storage("controllers"),
+        D.generation(SPEC)
+            .storage("controllers")
+            .orphans_by_default(),
     ),
     ("", "resourcequotas", D.returns_deleted()),
     ("", "serviceaccounts", D.returns_deleted()),
@@ -232,7 +252,11 @@ const ROWS: &[(&str, &str, Strategy)] = &[
     ("networking.k8s.io", "ingressclasses", D.generation(SPEC)),
     ("networking.k8s.io", "networkpolicies", D.generation(SPEC)),
     // node.k8s.io
-    ("node.k8s.io", "runtimeclasses", D.strict()),
+    (
+        "node.k8s.io",
+        "runtimeclasses",
+        D.strict().create_on_update(),
+    ),
     // policy
     (
         "policy",
@@ -267,8 +291,13 @@ const ROWS: &[(&str, &str, Strategy)] = &[
         ])),
     ),
     // storage.k8s.io
-    ("storage.k8s.io", "csidrivers", D.strict().generation(SPEC)),
-    ("storage.k8s.io", "csinodes", D.strict()),
+    ("storage.k8s.io", "csidrivers", D.strict().returns_deleted()),
+    ("storage.k8s.io", "csinodes", D.strict().returns_deleted()),
     ("storage.k8s.io", "csistoragecapacities", D.strict()),
-    ("storage.k8s.io", "volumeattachments", D.strict()),
+    ("storage.k8s.io", "storageclasses", D.returns_deleted()),
+    (
+        "storage.k8s.io",
+        "volumeattachments",
+        D.strict().returns_deleted(),
+    ),
 ];

@@ -70,7 +70,7 @@ impl Registry {
                 new = (conversion.to_storage)(new);
             }
             self.identify(target, &mut new);
-            let new = prepared(resource, part, new, &old);
+            let new = codec::canonical(resource, &prepared(resource, part, new, &old))?;
 
             let problems = validate::on_update(resource, &new, &old);
             if !problems.is_empty() {

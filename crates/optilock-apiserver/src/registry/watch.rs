@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::list::{refuse, unsupported_match};
+use super::list::refuse;
 use super::read::parse_unsigned;
 use super::select::Selection;
 use super::{ListOptions, Registry, Stored, Target};
@@ -242,15 +242,14 @@ fn validate(options: &ListOptions) -> Result<(), Status> {
             &path,
             "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
         )),
-        (Some(_), sent) => {
-            problems.push(field::Error::forbidden(
-                &path,
-                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-            ));
-            if !matches!(sent, "" | "Exact") {
-                problems.push(unsupported_match(sent));
-            }
-        }
+        (Some(_), _) => problems.push(field::Error::forbidden(
+            &path,
+            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+        )),
+    }
+    if !matches!(options.version_match.as_str(), "" | "NotOlderThan") {
+        let sent = options.version_match.as_str();
+        problems.push(field::Error::not_supported(&path, sent, &["NotOlderThan"]));
     }
     refuse(&problems)
 }

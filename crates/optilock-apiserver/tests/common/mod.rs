@@ -68,12 +68,20 @@ impl Api {
         self.service.clone().oneshot(request).await.unwrap()
     }
 
-    pub async fn call(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = self.send(request.body(Full::new(body.into())).unwrap()).await;
+        let response = self
+            .send(request.body(Full::new(body.into())).unwrap())
+            .await;
         let (head, body) = response.into_parts();
         Answer {
             code: head.status,
@@ -101,8 +109,13 @@ impl Api {
     /// `kind` is json, merge or strategic-merge.
     pub async fn patch(&self, path: &str, kind: &str, body: &Value) -> Answer {
         let media_type = format!("application/{kind}-patch+json");
-        self.call(Method::PATCH, path, &[("content-type", &media_type)], body.to_string())
-            .await
+        self.call(
+            Method::PATCH,
+            path,
+            &[("content-type", &media_type)],
+            body.to_string(),
+        )
+        .await
     }
 
     /// Opens a watch.

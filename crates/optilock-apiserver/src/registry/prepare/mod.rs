@@ -1,0 +1,128 @@
+//! What kinds fill in or reset on a write, beyond what the strategy table can say.
+//!
+//! The rows name small functions. They see objects in the storage version. Some stand for admission plugins that
+//! kube-apiserver has on by default (Priority, DefaultTolerationSeconds, StorageObjectInUseProtection, TaintNodesByCondition).
+
+mod pod;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use super::object::{member_mut, metadata_mut, root_mut, set};
+use super::resource::{Part, Resource};
+
+type Fill = fn(&mut Value);
+
+/// (group, plural name, what a creation fills in)
+const ON_CREATE: &[(&str, &str, Fill)] = &[
+    ("", "namespaces", namespace),
+    ("", "nodes", node),
+    ("", "persistentvolumeclaims", |claim| {
+        protect(claim, "kubernetes.io/pvc-protection");
+        phase(claim, "Pending");
+    }),
+    ("", "persistentvolumes", |volume| {
+        protect(volume, "kubernetes.io/pv-protection");
+        phase(volume, "Pending");
+    }),
+    ("", "pods", pod::on_create),
+];
+
+/// (group, plural name, what every write of the object brings into shape)
+const ON_WRITE: &[(&str, &str, Fill)] = &[("", "secrets", secret)];
+
+fn fill(rows: &[(&str, &str, Fill)], resource: &Resource, object: &mut Value) {
+    let (group, plural) = (&*resource.api.group, &*resource.api.plural);
+    for (_, _, fill) in rows.iter().filter(|(g, p, _)| *g == group && *p == plural) {
+        fill(object);
+    }
+}
+
+/// Drops the status that the creator sent and fills in the one that a new object has.
+pub(super) fn on_create(resource: &Resource, object: &mut Value) {
+    if resource.has_status() {
+        set(root_mut(object), "status", None);
+    }
+    fill(ON_CREATE, resource, object);
+    fill(ON_WRITE, resource, object);
+}
+
+/// Resets what an update through this path may not touch.
+pub(super) fn on_update(resource: &Resource, part: Part, object: &mut Value, old: &Value) {
+    fill(ON_WRITE, resource, object);
+    // The finalizers of a namespace's content change through `/finalize` only.
+    if part == Part::Main && is_namespace(resource) {
+        set(
+            member_mut(root_mut(object), "spec"),
+            "finalizers",
+            old["spec"].get("finalizers").cloned(),
+        );
+    }
+}
+
+/// Marks an object whose deletion begins.
+pub(super) fn on_delete(resource: &Resource, object: &mut Value) {
+    if is_namespace(resource) {
+        phase(object, "Terminating");
+    }
+}
+
+fn is_namespace(resource: &Resource) -> bool {
+    resource.api.group.is_empty() && &*resource.api.plural == "namespaces"
+}
+
+fn phase(object: &mut Value, phase: &str) {
+    member_mut(root_mut(object), "status").insert("phase".into(), phase.into());
+}
+
+fn namespace(object: &mut Value) {
+    phase(object, "Active");
+    let spec = member_mut(root_mut(object), "spec");
+    let finalizers = spec.entry("finalizers").or_insert_with(|| json!([]));
+    if let Some(list) = finalizers.as_array_mut()
+        && !list.iter().any(|name| name == "kubernetes")
+    {
+        list.push("kubernetes".into());
+    }
+}
+
+/// A node that nobody has reported ready.
+fn node(node: &mut Value) {
+    const NOT_READY: &str = "node.kubernetes.io/not-ready";
+    let spec = member_mut(root_mut(node), "spec");
+    let taints = spec.entry("taints").or_insert_with(|| json!([]));
+    if let Some(list) = taints.as_array_mut()
+        && !list
+            .iter()
+            .any(|taint| taint["key"] == NOT_READY && taint["effect"] == "NoSchedule")
+    {
+        list.push(json!({"key": NOT_READY, "effect": "NoSchedule"}));
+    }
+}
+
+/// Holds an object back while it is in use.
+fn protect(object: &mut Value, finalizer: &str) {
+    let finalizers = metadata_mut(object)
+        .entry("finalizers")
+        .or_insert_with(|| json!([]));
+    if let Some(list) = finalizers.as_array_mut()
+        && !list.iter().any(|name| name == finalizer)
+    {
+        list.push(finalizer.into());
+    }
+}
+
+/// `stringData` is a way to write `data`; it is never read back.
+fn secret(secret: &mut Value) {
+    let root = root_mut(secret);
+    let Some(Value::Object(texts)) = root.remove("stringData") else {
+        return;
+    };
+    let encoded = texts.into_iter().filter_map(|(key, text)| {
+        let text = STANDARD.encode(text.as_str()?);
+        Some((key, Value::from(text)))
+    });
+    let encoded: Map<String, Value> = encoded.collect();
+    member_mut(root, "data").extend(encoded);
+}

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::accept::{Accept, Clause};
 use super::query::Query;
 use super::reply::{JSON, Reply, YAML};
-use crate::discovery::{IncludeObject, Table};
+use crate::discovery::{IncludeObject, Table, list_metadata, partial_metadata};
 use crate::registry::{
     List, Resource, Stored, View, WatchEvent, WatchEventType, decode, splice_version,
 };
@@ -139,10 +139,7 @@ impl Representation {
             Form::Object => encode(&view.ty, &view.project(&object)?),
             Form::Table { version, include } => {
                 let metadata = json!({"resourceVersion": stored.revision.to_string()});
-                Table::new(resource, *include, version)
-                    .render(&[object], &metadata, true, now)
-                    .to_string()
-                    .into_bytes()
+                Table::new(resource, *include, version).render(&[object], &metadata, true, now)
             }
             Form::Metadata { version } => metadata_only(&object, version),
         };
@@ -171,7 +168,7 @@ impl Representation {
                 let objects = objects.collect::<Result<Vec<_>, _>>()?;
                 let table =
                     Table::new(resource, *include, version).render(&objects, &metadata, true, now);
-                return self.document(StatusCode::OK, table.to_string().into_bytes());
+                return self.document(StatusCode::OK, table);
             }
         };
         let mut out = Vec::with_capacity(
@@ -309,10 +306,7 @@ impl Representation {
             Form::Table { version, include } => {
                 let metadata = json!({"resourceVersion": object["metadata"]["resourceVersion"]});
                 let table = Table::new(resource, *include, version);
-                table
-                    .render(std::slice::from_ref(object), &metadata, first, now)
-                    .to_string()
-                    .into_bytes()
+                table.render(std::slice::from_ref(object), &metadata, first, now)
             }
             Form::Metadata { version } => metadata_only(object, version),
             Form::Object => object.to_string().into_bytes(),
@@ -349,29 +343,9 @@ fn encode(ty: &TypeRef, value: &Value) -> Vec<u8> {
 }
 
 fn metadata_only(object: &Value, api_version: &str) -> Vec<u8> {
-    let partial = json!({
-        "kind": "PartialObjectMetadata",
-        "apiVersion": api_version,
-        "metadata": object["metadata"],
-    });
-    match Schema::builtin().type_named("io.k8s.apimachinery.pkg.apis.meta.v1.PartialObjectMetadata")
-    {
-        Some(ty) => encode(&ty, &partial),
-        None => partial.to_string().into_bytes(),
-    }
-}
-
-/// `metav1.ListMeta` in Go's order.
-fn list_metadata(metadata: &Value, out: &mut Vec<u8>) {
-    let mut separator = b'{';
-    for member in ["resourceVersion", "continue", "remainingItemCount"] {
-        if let Some(value) = metadata.get(member) {
-            out.push(separator);
-            out.extend_from_slice(format!("\"{member}\":{value}").as_bytes());
-            separator = b',';
-        }
-    }
-    out.push(b'}');
+    let mut out = Vec::with_capacity(512);
+    partial_metadata(object, api_version, &mut out);
+    out
 }
 
 /// Answer of a deletion that left nothing.

@@ -43,7 +43,7 @@ fn encode(shape: &Shape, value: &Value, out: &mut Vec<u8>) {
 }
 
 /// Appends a value that has no type of its own, maps sorted.
-pub(super) fn untyped(value: &Value, out: &mut Vec<u8>) {
+pub(crate) fn untyped(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),

@@ -24,6 +24,7 @@ mod wire;
 mod yaml;
 
 pub(crate) use document::{Document, TypeMeta};
+pub(crate) use encode::untyped as encode_untyped;
 pub(crate) use model::{Field, Gvk, ListType, Omit, PatchStrategy, Shape, StructType, TypeRef};
 
 pub(crate) use protobuf::Envelope;

@@ -8,7 +8,11 @@ use clap::Parser;
 
 mod commands;
 mod control_plane;
+mod daemon;
 mod peers;
+mod process;
+mod serve;
+mod signals;
 mod workspace;
 
 /// Developer tasks of this workspace.

@@ -83,7 +83,7 @@ pub(crate) const CLIENT_GO_BACKOFF: Program = Program {
 
 impl Program {
     fn module_dir(&self) -> PathBuf {
-        workspace::root().join("peers").join(self.module)
+        module_dir(self.module)
     }
 
     /// The linker's flags: no debug information, and the version where the program reports one.
@@ -103,6 +103,11 @@ impl Program {
         }
         flags
     }
+}
+
+/// The folder of a module below `peers/`.
+fn module_dir(module: &str) -> PathBuf {
+    workspace::root().join("peers").join(module)
 }
 
 /// The Go tool chain, and where it puts what it builds.
@@ -130,6 +135,13 @@ impl Go {
         Ok(Self { command, output })
     }
 
+    /// The tool chain with `args`, in the folder of `module` below `peers/`.
+    pub(crate) fn command(&self, module: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.command);
+        command.args(args).current_dir(module_dir(module));
+        command
+    }
+
     /// Builds `program` where its sources have changed, and returns the path of its binary.
     ///
     /// Go decides what is to be done; one build runs at a time, so that nobody starts a binary that
@@ -147,9 +159,8 @@ impl Go {
         if !binary.exists() {
             eprintln!("building {} (the first time takes minutes)", program.name);
         }
-        let status = Command::new(&self.command)
-            .current_dir(program.module_dir())
-            .args(["build", "-buildvcs=false", "-ldflags"])
+        let status = self
+            .command(program.module, &["build", "-buildvcs=false", "-ldflags"])
             .arg(program.ldflags())
             .arg("-o")
             .arg(&binary)

@@ -7,10 +7,13 @@ use anyhow::Result;
 mod client_go;
 mod control_plane;
 mod kubectl;
+mod test;
 
 /// The subcommands of `cargo xtask`.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
+    /// Run all tests: those in Rust, then the programs in peers/ against the server.
+    Test(test::Args),
     /// The reference control plane: etcd, kube-apiserver and, if wanted, kube-controller-manager.
     #[command(subcommand)]
     ControlPlane(control_plane::Command),
@@ -26,6 +29,7 @@ impl Command {
     /// Runs the subcommand; an error is printed by the caller and means exit code 1.
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self {
+            Self::Test(args) => test::run(&args),
             Self::ControlPlane(command) => command.run(),
             Self::Kubectl(command) => command.run(),
             Self::ClientGo(command) => command.run(),

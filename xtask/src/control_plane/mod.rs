@@ -2,7 +2,6 @@
 //! kube-controller-manager, on free loopback ports, with all their files in a folder of their own
 //! below the target folder.
 
-mod daemon;
 mod kubeconfig;
 
 use std::fmt;
@@ -18,8 +17,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-use self::daemon::{Daemon, Record};
 use self::kubeconfig::{User, kubeconfig, write_json};
+use crate::daemon::{Daemon, Record};
 use crate::peers::{ETCD, Go, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, SETUP};
 use crate::workspace;
 

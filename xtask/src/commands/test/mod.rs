@@ -1,0 +1,168 @@
+//! `cargo xtask test`: everything that has to hold, stage by stage.
+
+mod cargo;
+mod checks;
+mod client_go;
+mod demo;
+mod go;
+mod kubectl;
+mod report;
+mod target;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Result, anyhow};
+use clap::ValueEnum;
+
+use self::checks::Checks;
+use self::report::{Report, Verdict};
+use crate::peers::Go;
+use crate::signals::{INTERRUPTED, Signals};
+
+/// Which stages to run.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Run this stage alone; can be given several times.
+    #[arg(long, value_name = "STAGE", value_enum)]
+    only: Vec<Stage>,
+    /// Say what the stages are, and run none.
+    #[arg(long)]
+    list: bool,
+}
+
+/// A part of the tests, in the order in which they run: what fails soon and is cheap comes first.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum Stage {
+    /// The sources are formatted.
+    Fmt,
+    /// Clippy has nothing to say.
+    Clippy,
+    /// All Rust tests, with every feature, and the examples in the documentation.
+    Test,
+    /// The documentation can be built, private items included.
+    Doc,
+    /// The Go programs' own tests.
+    Go,
+    /// client-go 0.36 and 0.26 run the experiments on `optilock serve` and on the control plane.
+    ClientGo,
+    /// kubectl does and says the same on `optilock serve` and on the control plane.
+    Kubectl,
+    /// The demo on the embedded server.
+    Demo,
+    /// The demo on the control plane, without controllers and with them.
+    DemoCluster,
+}
+
+impl Stage {
+    /// Its name on the command line.
+    fn name(self) -> String {
+        self.to_possible_value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default()
+    }
+
+    /// What it checks.
+    fn about(self) -> String {
+        self.to_possible_value()
+            .and_then(|value| value.get_help().map(ToString::to_string))
+            .unwrap_or_default()
+    }
+
+    /// Whether it builds or runs programs that are written in Go.
+    fn needs_go(self) -> bool {
+        match self {
+            Self::Fmt | Self::Clippy | Self::Test | Self::Doc | Self::Demo => false,
+            Self::Go | Self::ClientGo | Self::Kubectl | Self::DemoCluster => true,
+        }
+    }
+
+    fn run(self, context: &mut Context) -> Result<()> {
+        match self {
+            Self::Fmt => cargo::fmt(context),
+            Self::Clippy => cargo::clippy(context),
+            Self::Test => cargo::test(context),
+            Self::Doc => cargo::doc(context),
+            Self::Go => go::run(context),
+            Self::ClientGo => client_go::run(context),
+            Self::Kubectl => kubectl::run(context),
+            Self::Demo => demo::embedded(context),
+            Self::DemoCluster => demo::cluster(context),
+        }
+    }
+}
+
+/// What the stages share.
+#[derive(Debug)]
+struct Context {
+    signals: Signals,
+    /// Of the stage that runs.
+    checks: Checks,
+    optilock: Option<PathBuf>,
+}
+
+impl Context {
+    /// The `optilock` binary, built at most once.
+    fn optilock(&mut self) -> Result<&Path> {
+        let built = match self.optilock.take() {
+            Some(path) => path,
+            None => cargo::build_optilock(&self.signals)?,
+        };
+        Ok(self.optilock.insert(built))
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    if args.list {
+        for stage in Stage::value_variants() {
+            println!("{:13} {}", stage.name(), stage.about());
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut context = Context {
+        signals: Signals::register()?,
+        checks: Checks::default(),
+        optilock: None,
+    };
+    let no_go = Go::find().err();
+    // Where tests run for everybody nothing may be left out.
+    let may_leave_out = std::env::var_os("CI").is_none_or(|ci| ci != "true");
+    let mut report = Report::default();
+    for &stage in Stage::value_variants() {
+        if !args.only.is_empty() && !args.only.contains(&stage) {
+            continue;
+        }
+        println!("==> {}: {}", stage.name(), stage.about());
+        let started = Instant::now();
+        context.checks = Checks::default();
+        let verdict = match &no_go {
+            Some(reason) if stage.needs_go() => {
+                println!("{reason:#}");
+                if may_leave_out {
+                    Verdict::LeftOut
+                } else {
+                    let missing = anyhow!("Go is missing, and CI=true");
+                    context.checks.record(&stage.name(), Err(missing));
+                    Verdict::Failed
+                }
+            }
+            _ => {
+                if let Err(error) = stage.run(&mut context) {
+                    context.checks.record(&stage.name(), Err(error));
+                }
+                Verdict::of(context.checks)
+            }
+        };
+        if context.signals.any() {
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+        report.add(stage.name(), verdict, context.checks, started.elapsed());
+    }
+    print!("\n{report}");
+    Ok(if report.failed() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}

@@ -1,0 +1,104 @@
+//! `optilock serve` as a process on this machine.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+
+use crate::daemon::Daemon;
+use crate::signals::Signals;
+
+/// How long it may take until it answers.
+const READY_LIMIT: Duration = Duration::from_secs(60);
+/// Name of the process in messages, and of its log.
+const NAME: &str = "optilock";
+
+/// A server on a free loopback port. It is stopped and its files are removed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Serve {
+    daemon: Daemon,
+    kubeconfig: PathBuf,
+    started: Instant,
+    stopped: bool,
+    /// Its files.
+    _dir: TempDir,
+}
+
+impl Serve {
+    /// Starts `binary` and returns at once.
+    pub(crate) fn spawn(binary: &Path) -> Result<Self> {
+        let dir = tempfile::tempdir().context("creating a folder for optilock serve")?;
+        let kubeconfig = dir.path().join("kubeconfig");
+        let mut command = Command::new(binary);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--kubeconfig"])
+            .arg(&kubeconfig);
+        let started = Instant::now();
+        Ok(Self {
+            daemon: Daemon::spawn(NAME, command, dir.path())?,
+            kubeconfig,
+            started,
+            stopped: false,
+            _dir: dir,
+        })
+    }
+
+    /// Waits until it answers, looking every `poll`: it writes its kubeconfig then. Returns how
+    /// long that took.
+    pub(crate) fn wait_ready(&mut self, signals: &Signals, poll: Duration) -> Result<Duration> {
+        loop {
+            if self.kubeconfig.exists() {
+                return Ok(self.started.elapsed());
+            }
+            if !self.daemon.is_running()? {
+                bail!(
+                    "optilock serve ended; the end of its log:\n{}",
+                    self.daemon.log_tail()
+                );
+            }
+            if signals.any() {
+                bail!("interrupted while optilock serve started");
+            }
+            if self.started.elapsed() >= READY_LIMIT {
+                let seconds = READY_LIMIT.as_secs();
+                bail!("optilock serve wrote no kubeconfig within {seconds} s");
+            }
+            thread::sleep(poll);
+        }
+    }
+
+    /// Path of its kubeconfig.
+    pub(crate) fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// When it was started.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> i32 {
+        self.daemon.record().pid
+    }
+
+    /// Asks it to end, and waits for that.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        self.stopped = true;
+        self.daemon.stop()
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        if self.stopped {
+            return;
+        }
+        if let Err(error) = self.daemon.stop() {
+            eprintln!("error: stopping optilock serve: {error:#}");
+        }
+    }
+}

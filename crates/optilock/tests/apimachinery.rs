@@ -9,8 +9,11 @@
 //!
 //! and with `OPTILOCK_RECORD=1` besides, it writes the record anew.
 
+// Tests may unwrap: a panic is how they fail.
+#![allow(clippy::unwrap_used)]
+
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -90,7 +93,7 @@ fn cases() -> &'static [Case] {
 }
 
 fn read_or_ask() -> Vec<Case> {
-    let record = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/backoff.jsonl");
+    let record = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/backoff.jsonl");
     let Some(peer) = std::env::var_os("OPTILOCK_PEER_BACKOFF") else {
         let text = std::fs::read_to_string(record).unwrap();
         return text
@@ -99,7 +102,7 @@ fn read_or_ask() -> Vec<Case> {
             .collect();
     };
     let sets = generate();
-    let answers = ask(PathBuf::from(peer), &sets);
+    let answers = ask(Path::new(&peer), &sets);
     assert_eq!(sets.len(), answers.len());
     let cases: Vec<_> = sets
         .into_iter()
@@ -120,8 +123,8 @@ fn lines<T: Serialize>(values: &[T]) -> String {
 }
 
 /// Runs the Go program over the sets.
-fn ask(peer: PathBuf, sets: &[Set]) -> Vec<Answer> {
-    let mut child = Command::new(&peer)
+fn ask(peer: &Path, sets: &[Set]) -> Vec<Answer> {
+    let mut child = Command::new(peer)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

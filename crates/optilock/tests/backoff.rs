@@ -1,6 +1,9 @@
 //! The backoff alone: apimachinery's own cases for `Backoff.Step` and `DelayWithReset`, the corners that
 //! Go leaves open, and what holds for all parameters.
 
+// Tests may unwrap: a panic is how they fail.
+#![allow(clippy::unwrap_used)]
+
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 

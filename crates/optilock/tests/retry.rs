@@ -1,6 +1,9 @@
 //! The retry loops: apimachinery's and client-go's own cases for `ExponentialBackoff`, its variant with
 //! a context, `Interrupted`, `OnError` and `RetryOnConflict`, on a clock that stands still.
 
+// Tests may unwrap: a panic is how they fail.
+#![allow(clippy::unwrap_used)]
+
 use std::error::Error;
 use std::fmt;
 use std::future::ready;

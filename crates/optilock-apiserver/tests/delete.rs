@@ -7,7 +7,8 @@ use http::Method;
 use serde_json::{Value, json};
 
 async fn delete_with(api: &Api, path: &str, options: Value) -> common::Answer {
-    api.call(Method::DELETE, path, &[], options.to_string()).await
+    api.call(Method::DELETE, path, &[], options.to_string())
+        .await
 }
 
 #[tokio::test]
@@ -19,7 +20,9 @@ async fn preconditions_name_the_kind() {
         object["metadata"]["uid"].as_str().unwrap(),
         object["metadata"]["resourceVersion"].as_str().unwrap(),
     );
-    let refused = delete_with(&api, &path, json!({"preconditions": {"uid": "nope"}})).await.expect(409);
+    let refused = delete_with(&api, &path, json!({"preconditions": {"uid": "nope"}}))
+        .await
+        .expect(409);
     assert_eq!(
         refused["message"],
         format!(
@@ -28,7 +31,13 @@ async fn preconditions_name_the_kind() {
         )
     );
     assert_eq!(refused["details"]["kind"], "Deployment");
-    let refused = delete_with(&api, &path, json!({"preconditions": {"resourceVersion": "1"}})).await.expect(409);
+    let refused = delete_with(
+        &api,
+        &path,
+        json!({"preconditions": {"resourceVersion": "1"}}),
+    )
+    .await
+    .expect(409);
     assert_eq!(
         refused["message"],
         format!(
@@ -45,7 +54,11 @@ async fn preconditions_name_the_kind() {
     );
     assert_eq!(
         api.delete(&path).await.refusal(),
-        (404, "NotFound".to_owned(), "deployments.apps \"web\" not found".to_owned())
+        (
+            404,
+            "NotFound".to_owned(),
+            "deployments.apps \"web\" not found".to_owned()
+        )
     );
 }
 
@@ -65,15 +78,37 @@ async fn a_finalizer_holds_the_object_until_it_is_taken_away() {
     assert_eq!(api.delete(&path).await.expect(200), marked);
     assert_eq!(
         api.post(CONFIGMAPS, &object).await.refusal(),
-        (409, "AlreadyExists".to_owned(), "object is being deleted: configmaps \"a\" already exists".to_owned())
+        (
+            409,
+            "AlreadyExists".to_owned(),
+            "object is being deleted: configmaps \"a\" already exists".to_owned()
+        )
     );
-    let kept = api.patch(&path, "merge", &json!({"metadata": {"deletionTimestamp": null}})).await.expect(200);
+    let kept = api
+        .patch(
+            &path,
+            "merge",
+            &json!({"metadata": {"deletionTimestamp": null}}),
+        )
+        .await
+        .expect(200);
     assert_eq!(kept, marked);
 
-    let mut events = api.watch(&format!("{CONFIGMAPS}?watch=1&resourceVersion={}", version(&marked))).await;
-    let last = api.patch(&path, "merge", &json!({"metadata": {"finalizers": null}})).await.expect(200);
+    let mut events = api
+        .watch(&format!(
+            "{CONFIGMAPS}?watch=1&resourceVersion={}",
+            version(&marked)
+        ))
+        .await;
+    let last = api
+        .patch(&path, "merge", &json!({"metadata": {"finalizers": null}}))
+        .await
+        .expect(200);
     assert_eq!(last["metadata"].get("finalizers"), None);
-    assert_eq!(events.brief().await, ("DELETED".to_owned(), "a".to_owned(), version(&marked) + 1));
+    assert_eq!(
+        events.brief().await,
+        ("DELETED".to_owned(), "a".to_owned(), version(&marked) + 1)
+    );
     assert_eq!(api.get(&path).await.code, 404);
 }
 
@@ -84,12 +119,22 @@ async fn foreground_and_orphan_leave_their_finalizers_for_the_garbage_collector(
         let name = policy.to_lowercase();
         let created = api.post(DEPLOYMENTS, &deployment(&name)).await.expect(201);
         let path = format!("{DEPLOYMENTS}/{name}");
-        let marked = api.delete(&format!("{path}?propagationPolicy={policy}")).await.expect(200);
+        let marked = api
+            .delete(&format!("{path}?propagationPolicy={policy}"))
+            .await
+            .expect(200);
         assert_eq!(marked["metadata"]["finalizers"], json!([finalizer]));
-        assert_eq!(marked["metadata"]["generation"], 2, "the beginning of a deletion is a generation");
+        assert_eq!(
+            marked["metadata"]["generation"], 2,
+            "the beginning of a deletion is a generation"
+        );
         assert_eq!(created["metadata"]["generation"], 1);
     }
-    let refused = api.delete(&format!("{DEPLOYMENTS}/foreground?propagationPolicy=Sometimes")).await;
+    let refused = api
+        .delete(&format!(
+            "{DEPLOYMENTS}/foreground?propagationPolicy=Sometimes"
+        ))
+        .await;
     assert_eq!(refused.refusal().0, 422);
 }
 
@@ -98,7 +143,10 @@ async fn a_dry_run_deletes_nothing() {
     let api = Api::new();
     let path = format!("{CONFIGMAPS}/a");
     let created = api.post(CONFIGMAPS, &configmap("a")).await.expect(201);
-    assert_eq!(api.delete(&format!("{path}?dryRun=All")).await.expect(200)["status"], "Success");
+    assert_eq!(
+        api.delete(&format!("{path}?dryRun=All")).await.expect(200)["status"],
+        "Success"
+    );
     assert_eq!(api.get(&path).await.expect(200), created);
 }
 
@@ -110,7 +158,10 @@ async fn a_collection_is_deleted_by_selector() {
         object["metadata"]["labels"] = json!({"keep": (name == "b").to_string()});
         api.post(CONFIGMAPS, &object).await.expect(201);
     }
-    let deleted = api.delete(&format!("{CONFIGMAPS}?labelSelector=keep%3Dfalse")).await.expect(200);
+    let deleted = api
+        .delete(&format!("{CONFIGMAPS}?labelSelector=keep%3Dfalse"))
+        .await
+        .expect(200);
     assert_eq!(deleted["items"].as_array().unwrap().len(), 2);
     let left = api.get(CONFIGMAPS).await.expect(200);
     assert_eq!(left["items"].as_array().unwrap().len(), 1);
@@ -137,6 +188,8 @@ async fn a_pod_without_a_node_goes_at_once_and_one_with_a_node_waits() {
     let marked = api.delete(&format!("{pods}/bound")).await.expect(200);
     assert_eq!(marked["metadata"]["deletionGracePeriodSeconds"], 30);
     api.get(&format!("{pods}/bound")).await.expect(200);
-    api.delete(&format!("{pods}/bound?gracePeriodSeconds=0")).await.expect(200);
+    api.delete(&format!("{pods}/bound?gracePeriodSeconds=0"))
+        .await
+        .expect(200);
     assert_eq!(api.get(&format!("{pods}/bound")).await.code, 404);
 }

@@ -17,8 +17,13 @@ async fn filled(api: &Api, names: &[&str]) {
 }
 
 fn names(list: &Value) -> Vec<&str> {
-    let items = list["items"].as_array().expect("items is a list, never null");
-    items.iter().map(|item| item["metadata"]["name"].as_str().unwrap()).collect()
+    let items = list["items"]
+        .as_array()
+        .expect("items is a list, never null");
+    items
+        .iter()
+        .map(|item| item["metadata"]["name"].as_str().unwrap())
+        .collect()
 }
 
 async fn list(api: &Api, query: &str) -> Answer {
@@ -35,11 +40,19 @@ async fn pages_of_one_list_show_one_version() {
     filled(&api, &["bb", "e"]).await;
     api.delete(&format!("{CONFIGMAPS}/d")).await.expect(200);
     let token = first["metadata"]["continue"].as_str().unwrap();
-    let second = list(&api, &format!("limit=2&continue={token}")).await.expect(200);
+    let second = list(&api, &format!("limit=2&continue={token}"))
+        .await
+        .expect(200);
     assert_eq!(names(&second), ["c", "d"]);
-    assert_eq!(second["metadata"]["resourceVersion"], first["metadata"]["resourceVersion"]);
+    assert_eq!(
+        second["metadata"]["resourceVersion"],
+        first["metadata"]["resourceVersion"]
+    );
     assert_eq!(second["metadata"].get("continue"), None);
-    assert_eq!(names(&list(&api, "").await.expect(200)), ["a", "b", "bb", "c", "e"]);
+    assert_eq!(
+        names(&list(&api, "").await.expect(200)),
+        ["a", "b", "bb", "c", "e"]
+    );
 }
 
 #[tokio::test]
@@ -52,11 +65,19 @@ async fn an_old_version_is_listed_exactly() {
     let exact = format!("resourceVersion={then}&resourceVersionMatch=Exact");
     let past = list(&api, &exact).await.expect(200);
     assert_eq!((names(&past), version(&past)), (vec!["a", "b"], then));
-    let newer = list(&api, &format!("resourceVersion={then}&resourceVersionMatch=NotOlderThan")).await.expect(200);
+    let newer = list(
+        &api,
+        &format!("resourceVersion={then}&resourceVersionMatch=NotOlderThan"),
+    )
+    .await
+    .expect(200);
     assert_eq!(names(&newer), ["b", "c"]);
     let (code, reason, message) = list(&api, "resourceVersion=100000").await.refusal();
     assert_eq!((code, reason.as_str()), (504, "Timeout"));
-    assert!(message.starts_with("Timeout: Too large resource version: 100000, current: "), "{message}");
+    assert!(
+        message.starts_with("Timeout: Too large resource version: 100000, current: "),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -66,7 +87,9 @@ async fn a_token_that_is_too_old_comes_with_one_that_goes_on() {
     let first = list(&api, "limit=1").await.expect(200);
     filled(&api, &["d", "e"]).await;
     let token = first["metadata"]["continue"].as_str().unwrap();
-    let expired = list(&api, &format!("limit=1&continue={token}")).await.expect(410);
+    let expired = list(&api, &format!("limit=1&continue={token}"))
+        .await
+        .expect(410);
     assert_eq!(expired["reason"], "Expired");
     let token = expired["metadata"]["continue"].as_str().unwrap();
     let rest = list(&api, &format!("continue={token}")).await.expect(200);
@@ -79,9 +102,13 @@ async fn a_rare_object_is_found_on_one_page() {
     let api = Api::new();
     let many: Vec<String> = (0..1200).map(|n| format!("c{n:04}")).collect();
     filled(&api, &many.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    let found = list(&api, "limit=1&labelSelector=name%3Dc1100").await.expect(200);
+    let found = list(&api, "limit=1&labelSelector=name%3Dc1100")
+        .await
+        .expect(200);
     assert_eq!(names(&found), ["c1100"]);
-    let found = list(&api, "limit=1&labelSelector=name%3Dc1199").await.expect(200);
+    let found = list(&api, "limit=1&labelSelector=name%3Dc1199")
+        .await
+        .expect(200);
     assert_eq!(found["metadata"].get("continue"), None);
     assert_eq!(found["metadata"].get("remainingItemCount"), None);
 }
@@ -95,9 +122,16 @@ async fn selectors_select() {
         ("labelSelector=name!%3Da", vec!["b", "c"]),
         ("labelSelector=!name", vec![]),
         ("fieldSelector=metadata.name%3Db", vec!["b"]),
-        ("fieldSelector=metadata.name!%3Db,metadata.namespace%3Ddefault", vec!["a", "c"]),
+        (
+            "fieldSelector=metadata.name!%3Db,metadata.namespace%3Ddefault",
+            vec!["a", "c"],
+        ),
     ] {
-        assert_eq!(names(&list(&api, query).await.expect(200)), expected, "{query}");
+        assert_eq!(
+            names(&list(&api, query).await.expect(200)),
+            expected,
+            "{query}"
+        );
     }
     assert_eq!(
         list(&api, "fieldSelector=spec.x%3Db").await.refusal(),
@@ -113,7 +147,11 @@ async fn selectors_select() {
 async fn options_that_make_no_sense_are_refused() {
     let api = Api::new();
     for (query, code, text) in [
-        ("limit=x", 400, "strconv.ParseInt: parsing \"x\": invalid syntax"),
+        (
+            "limit=x",
+            400,
+            "strconv.ParseInt: parsing \"x\": invalid syntax",
+        ),
         (
             "resourceVersion=abc",
             400,
@@ -134,7 +172,11 @@ async fn options_that_make_no_sense_are_refused() {
             422,
             "ListOptions.meta.k8s.io \"\" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list",
         ),
-        ("labelSelector=a%20in%20b", 400, "unable to parse requirement: found 'b' expected: '('"),
+        (
+            "labelSelector=a%20in%20b",
+            400,
+            "unable to parse requirement: found 'b' expected: '('",
+        ),
     ] {
         let (answer, _, message) = list(&api, query).await.refusal();
         assert_eq!((answer, message.as_str()), (code, text), "{query}");
@@ -146,7 +188,10 @@ async fn items_of_a_list_do_not_repeat_what_the_list_says() {
     let api = Api::new();
     filled(&api, &["a"]).await;
     let found = list(&api, "").await.expect(200);
-    assert_eq!((&found["kind"], &found["apiVersion"]), (&json!("ConfigMapList"), &json!("v1")));
+    assert_eq!(
+        (&found["kind"], &found["apiVersion"]),
+        (&json!("ConfigMapList"), &json!("v1"))
+    );
     assert_eq!(found["items"][0].get("kind"), None);
     assert!(version(&found["items"][0]) <= version(&found));
     let events = api.get("/apis/events.k8s.io/v1/events").await.expect(200);

@@ -28,12 +28,18 @@ async fn a_watch_from_a_version_shows_what_came_after_it() {
     let api = Api::new();
     let a = create(&api, "a").await;
     let mut events = api
-        .watch(&format!("{CONFIGMAPS}?watch=1&resourceVersion={}", version(&a)))
+        .watch(&format!(
+            "{CONFIGMAPS}?watch=1&resourceVersion={}",
+            version(&a)
+        ))
         .await;
     let changed = label(&api, "a", json!("x")).await;
     let b = create(&api, "b").await;
     api.delete(&format!("{CONFIGMAPS}/a")).await.expect(200);
-    assert_eq!(events.brief().await, event("MODIFIED", "a", version(&changed)));
+    assert_eq!(
+        events.brief().await,
+        event("MODIFIED", "a", version(&changed))
+    );
     assert_eq!(events.brief().await, event("ADDED", "b", version(&b)));
     // The object that went carries the version of its deletion.
     assert_eq!(events.brief().await, event("DELETED", "a", version(&b) + 1));
@@ -48,7 +54,8 @@ async fn without_a_version_the_state_comes_first() {
         assert_eq!(events.brief().await, event("ADDED", "a", version(&a)));
     }
     let b = create(&api, "b").await;
-    let query = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
+    let query =
+        "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
     let mut events = api.watch(&format!("{CONFIGMAPS}?{query}")).await;
     assert_eq!(events.brief().await, event("ADDED", "a", version(&a)));
     assert_eq!(events.brief().await, event("ADDED", "b", version(&b)));
@@ -68,15 +75,24 @@ async fn without_a_version_the_state_comes_first() {
 async fn selectors_turn_changes_into_additions_and_deletions() {
     let api = Api::new();
     let start = create(&api, "a").await;
-    let path = format!("{CONFIGMAPS}?watch=1&labelSelector=app%3Dx&resourceVersion={}", version(&start));
+    let path = format!(
+        "{CONFIGMAPS}?watch=1&labelSelector=app%3Dx&resourceVersion={}",
+        version(&start)
+    );
     let mut events = api.watch(&path).await;
     let into = label(&api, "a", json!("x")).await;
     create(&api, "other").await;
     let out = label(&api, "a", json!("y")).await;
     let added = events.next().await.unwrap();
-    assert_eq!((&added["type"], version(&added["object"])), (&json!("ADDED"), version(&into)));
+    assert_eq!(
+        (&added["type"], version(&added["object"])),
+        (&json!("ADDED"), version(&into))
+    );
     let deleted = events.next().await.unwrap();
-    assert_eq!((&deleted["type"], version(&deleted["object"])), (&json!("DELETED"), version(&out)));
+    assert_eq!(
+        (&deleted["type"], version(&deleted["object"])),
+        (&json!("DELETED"), version(&out))
+    );
     // It is shown as it last matched.
     assert_eq!(deleted["object"]["metadata"]["labels"]["app"], "x");
 }
@@ -84,7 +100,11 @@ async fn selectors_turn_changes_into_additions_and_deletions() {
 #[tokio::test]
 async fn one_object_is_watched_by_its_name() {
     let api = Api::new();
-    let mut events = api.watch(&format!("{CONFIGMAPS}?watch=1&fieldSelector=metadata.name%3Da")).await;
+    let mut events = api
+        .watch(&format!(
+            "{CONFIGMAPS}?watch=1&fieldSelector=metadata.name%3Da"
+        ))
+        .await;
     create(&api, "ab").await;
     let a = create(&api, "a").await;
     assert_eq!(events.brief().await, event("ADDED", "a", version(&a)));
@@ -97,13 +117,22 @@ async fn a_version_that_is_gone_is_told_in_the_stream() {
     create(&api, "b").await;
     create(&api, "c").await;
     let mut events = api
-        .watch(&format!("{CONFIGMAPS}?watch=1&resourceVersion={}", version(&old)))
+        .watch(&format!(
+            "{CONFIGMAPS}?watch=1&resourceVersion={}",
+            version(&old)
+        ))
         .await;
     let error = events.next().await.unwrap();
     assert_eq!(error["type"], "ERROR");
-    assert_eq!((&error["object"]["code"], &error["object"]["reason"]), (&json!(410), &json!("Expired")));
+    assert_eq!(
+        (&error["object"]["code"], &error["object"]["reason"]),
+        (&json!(410), &json!("Expired"))
+    );
     let message = error["object"]["message"].as_str().unwrap();
-    assert!(message.starts_with("too old resource version: "), "{message}");
+    assert!(
+        message.starts_with("too old resource version: "),
+        "{message}"
+    );
     assert_eq!(events.next().await, None);
 }
 
@@ -112,7 +141,12 @@ async fn a_watch_ends_in_time_with_a_bookmark_before() {
     let api = Api::new();
     let a = create(&api, "a").await;
     let query = "watch=1&timeoutSeconds=90&allowWatchBookmarks=true";
-    let mut events = api.watch(&format!("{CONFIGMAPS}?{query}&resourceVersion={}", version(&a))).await;
+    let mut events = api
+        .watch(&format!(
+            "{CONFIGMAPS}?{query}&resourceVersion={}",
+            version(&a)
+        ))
+        .await;
     let mut bookmarks = 0;
     while let Some(event) = events.next().await {
         assert_eq!(event["type"], "BOOKMARK");
@@ -126,14 +160,18 @@ async fn a_watch_ends_in_time_with_a_bookmark_before() {
 async fn watchers_of_all_namespaces_see_the_same_order() {
     let api = Api::new();
     for name in ["one", "two"] {
-        api.post("/api/v1/namespaces", &json!({"metadata": {"name": name}})).await.expect(201);
+        api.post("/api/v1/namespaces", &json!({"metadata": {"name": name}}))
+            .await
+            .expect(201);
     }
     let mut first = api.watch("/api/v1/configmaps?watch=1").await;
     let mut second = api.watch("/api/v1/configmaps?watch=1").await;
     for at in 0..20 {
         let namespace = if at % 2 == 0 { "one" } else { "two" };
         let path = format!("/api/v1/namespaces/{namespace}/configmaps");
-        api.post(&path, &configmap(&format!("c{at}"))).await.expect(201);
+        api.post(&path, &configmap(&format!("c{at}")))
+            .await
+            .expect(201);
     }
     for _ in 0..20 {
         assert_eq!(first.brief().await, second.brief().await);

@@ -1,4 +1,20 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # Where to find what
+//!
+//! | you want to | look at |
+//! |---|---|
+//! | change an object | [`update`](update()), [`Update`] and its options |
+//! | know what it took and who won instead | [`Updated`], [`Effort`], [`UpdateError`], [`Winner`] |
+//! | know what to do after an unknown outcome | [`Reason::Unknown`], [`Doubt`] |
+//! | watch it happen | [`Update::observe`], [`Event`]; `tracing` has a span per update and an event per step |
+//! | make a client that leaves retries to this crate | [`client`](client()) |
+//! | port code that uses `RetryOnConflict` or `OnError` | [`retry_on_conflict`], [`on_error`] |
+//! | port code that uses `ExponentialBackoff` | [`exponential_backoff`]; with a context, [`Retry`] |
+//! | compute delays only | [`Backoff::step`], [`Backoff::delays`], [`Backoff::delay_with_reset`] |
+//! | tell a conflict from what looks like one | [`is_conflict`], [`is_conflict_in`], [`is_apply_conflict`] |
+//! | tell what is known of a write that failed | [`Outcome`] |
+//! | tell why a loop ended | [`Interrupt`], [`interrupted`] |
 
 mod backoff;
 mod client;
@@ -23,5 +39,5 @@ pub use update::{
     Doubt, Effort, Event, Reason, Target, Update, UpdateError, Updated, Winner, update,
 };
 
-/// Any error: what a closure of [`update`](crate::update()) may return, with `?` or with `.into()`.
+/// Any error: what a closure of [`update`](update()) may return, with `?` or with `.into()`.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

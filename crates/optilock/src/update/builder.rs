@@ -12,7 +12,7 @@ use tracing::Instrument;
 
 use super::job::{Done, Job, Observer};
 use super::spread::Spread;
-use super::{Effort, Event, Target, UpdateError, Updated};
+use super::{Effort, Event, Reason, Target, UpdateError, Updated};
 use crate::engine::{Engine, Pace};
 use crate::limits::{self, Limits};
 use crate::random::thread_random;
@@ -205,7 +205,7 @@ impl<'a, K> Update<'a, K> {
     /// newer server may have. [`DynamicObject`](kube::api::DynamicObject) keeps all.
     ///
     /// # Errors
-    /// [`UpdateError::reason`] says why. Only with [`Reason::Unknown`](crate::Reason::Unknown) the change may be in the object all
+    /// [`UpdateError::reason`] says why. Only with [`Reason::Unknown`] the change may be in the object all
     /// the same. The closure is never called again after an answer that leaves this open.
     ///
     /// # Cancellation
@@ -231,6 +231,10 @@ impl<'a, K> Update<'a, K> {
         K: Resource + Clone + Debug + Serialize + DeserializeOwned,
         F: FnMut(&mut K) -> Result<(), BoxError>,
     {
+        if K::metadata_api() {
+            let effort = Effort::default();
+            return Err(UpdateError::new(target, None, effort, Reason::MetadataOnly));
+        }
         self.limits.deadline = self.limits.deadline.or_else(|| limits::after(self.timeout));
         let mut job = Job {
             api: self.api,

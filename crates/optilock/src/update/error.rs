@@ -165,6 +165,12 @@ pub enum Reason {
         /// The field that is missing.
         field: &'static str,
     },
+    /// The `Api` is one of metadata only, and a write of metadata alone would remove the rest of the
+    /// object. Nothing was sent.
+    #[error(
+        "an Api of PartialObjectMeta can't write whole objects; use one of the object's own type"
+    )]
+    MetadataOnly,
     /// The object to start from has another name than the one to update. Nothing was written.
     #[error("the object at hand is named {found:?}; give the object that is to be updated")]
     #[non_exhaustive]

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod cargo;
 mod commands;
 mod control_plane;
 mod daemon;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
+mod bench;
 mod client_go;
 mod control_plane;
 mod kubectl;
@@ -14,6 +15,9 @@ mod test;
 pub(crate) enum Command {
     /// Run all tests: those in Rust, then the programs in peers/ against the server.
     Test(test::Args),
+    /// Measure, without judging.
+    #[command(subcommand)]
+    Bench(bench::Command),
     /// The reference control plane: etcd, kube-apiserver and, if wanted, kube-controller-manager.
     #[command(subcommand)]
     ControlPlane(control_plane::Command),
@@ -30,6 +34,7 @@ impl Command {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self {
             Self::Test(args) => test::run(&args),
+            Self::Bench(command) => command.run(),
             Self::ControlPlane(command) => command.run(),
             Self::Kubectl(command) => command.run(),
             Self::ClientGo(command) => command.run(),

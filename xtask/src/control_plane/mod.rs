@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -93,6 +93,8 @@ pub(crate) struct ControlPlane {
     kubeconfig: PathBuf,
     /// In the order of their start.
     daemons: Vec<Daemon>,
+    /// From the start of etcd until kube-apiserver said that it was ready.
+    ready_after: Duration,
     detached: bool,
 }
 
@@ -127,16 +129,19 @@ impl ControlPlane {
             server: format!("https://127.0.0.1:{server_port}"),
             etcd: format!("http://127.0.0.1:{etcd_port}"),
             daemons: Vec::new(),
+            ready_after: Duration::ZERO,
             detached: false,
         };
         this.write_state()?;
         this.make_keys(programs)?;
         let admin = this.make_kubeconfig(options)?;
 
+        let started = Instant::now();
         this.start_daemon(ETCD.name, this.etcd_command(programs, options))?;
         let server = this.server_command(programs, options, server_port);
         this.start_daemon(KUBE_APISERVER.name, server)?;
         this.wait_for(programs, "/readyz")?;
+        this.ready_after = started.elapsed();
         // It is made a moment after the server says that it is ready.
         this.wait_for(programs, "/api/v1/namespaces/default")?;
         if let Some(program) = &programs.controllers {
@@ -177,6 +182,7 @@ impl ControlPlane {
             server: state.server,
             etcd: state.etcd,
             kubeconfig: state.kubeconfig,
+            ready_after: Duration::ZERO,
             detached: true,
         })
     }
@@ -215,6 +221,20 @@ impl ControlPlane {
     /// URL of etcd's client port.
     pub(crate) fn etcd(&self) -> &str {
         &self.etcd
+    }
+
+    /// How long it took from the start of etcd until kube-apiserver said that it was ready, to
+    /// within the pauses between two questions. Zero for one that was [attached](Self::attach).
+    pub(crate) fn ready_after(&self) -> Duration {
+        self.ready_after
+    }
+
+    /// Its processes.
+    pub(crate) fn pids(&self) -> Vec<i32> {
+        self.daemons
+            .iter()
+            .map(|daemon| daemon.record().pid)
+            .collect()
     }
 
     /// Leaves it running after this run of xtask.

@@ -1,12 +1,12 @@
 //! `cargo xtask test`: everything that has to hold, stage by stage.
 
-mod cargo;
 mod checks;
 mod client_go;
 mod demo;
 mod go;
 mod kubectl;
 mod report;
+mod rust;
 mod target;
 
 use std::path::{Path, PathBuf};
@@ -18,8 +18,12 @@ use clap::ValueEnum;
 
 use self::checks::Checks;
 use self::report::{Report, Verdict};
+use crate::cargo;
 use crate::peers::Go;
 use crate::signals::{INTERRUPTED, Signals};
+
+/// Cargo's profile for the `optilock` binary: the one of the tests, so that little is built twice.
+const PROFILE: &str = "dev";
 
 /// Which stages to run.
 #[derive(Debug, clap::Args)]
@@ -80,10 +84,10 @@ impl Stage {
 
     fn run(self, context: &mut Context) -> Result<()> {
         match self {
-            Self::Fmt => cargo::fmt(context),
-            Self::Clippy => cargo::clippy(context),
-            Self::Test => cargo::test(context),
-            Self::Doc => cargo::doc(context),
+            Self::Fmt => rust::fmt(context),
+            Self::Clippy => rust::clippy(context),
+            Self::Test => rust::test(context),
+            Self::Doc => rust::doc(context),
             Self::Go => go::run(context),
             Self::ClientGo => client_go::run(context),
             Self::Kubectl => kubectl::run(context),
@@ -107,7 +111,7 @@ impl Context {
     fn optilock(&mut self) -> Result<&Path> {
         let built = match self.optilock.take() {
             Some(path) => path,
-            None => cargo::build_optilock(&self.signals)?,
+            None => cargo::build_optilock(&self.signals, PROFILE)?,
         };
         Ok(self.optilock.insert(built))
     }

@@ -1,0 +1,101 @@
+//! Running cargo.
+
+use std::env;
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use serde_json::Value;
+
+use crate::signals::Signals;
+use crate::workspace;
+
+/// Cargo with `args`, in the workspace.
+pub(crate) fn cargo(args: &[&str]) -> Command {
+    let program = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(program);
+    command.args(args).current_dir(workspace::root());
+    command
+}
+
+/// Runs a command without input, gives each line of its output to `look` as it comes, and returns
+/// whether it succeeded.
+pub(crate) fn run(
+    mut command: Command,
+    signals: &Signals,
+    mut look: impl FnMut(&str) + Send,
+) -> Result<bool> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("running cargo")?;
+    let output = child.stdout.take().context("cargo has no output")?;
+    thread::scope(|scope| {
+        let reader = scope.spawn(move || -> std::io::Result<()> {
+            for line in BufReader::new(output).lines() {
+                look(&line?);
+            }
+            Ok(())
+        });
+        let status = signals.wait_for(child)?;
+        let read = reader
+            .join()
+            .map_err(|_| anyhow!("reading cargo's output panicked"))?;
+        read.context("reading cargo's output")?;
+        Ok(status.success())
+    })
+}
+
+/// Builds the `optilock` binary as its users do, without what tests alone ask of its dependencies,
+/// in a profile of cargo's, and returns its path.
+pub(crate) fn build_optilock(signals: &Signals, profile: &str) -> Result<PathBuf> {
+    let mut command = cargo(&["build", "--quiet", "--package=optilock-cli"]);
+    command
+        .args(["--profile", profile])
+        .arg("--message-format=json-render-diagnostics");
+    let mut path = None;
+    let success = run(command, signals, |line| {
+        path = executable(line).or(path.take());
+    })?;
+    ensure!(success, "building optilock failed");
+    path.context("cargo built no binary optilock")
+}
+
+/// The path in cargo's message about the binary `optilock`.
+fn executable(line: &str) -> Option<PathBuf> {
+    let message: Value = serde_json::from_str(line).ok()?;
+    let target = &message["target"];
+    let is_it = target["name"] == "optilock" && target["kind"][0] == "bin";
+    let path = message["executable"].as_str().filter(|_| is_it)?;
+    // The same target is built as a test too.
+    (message["profile"]["test"] == false).then(|| path.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_binary_is_found_among_cargo_s_messages() {
+        let message = |name: &str, kind: &str, test: bool| {
+            serde_json::json!({
+                "reason": "compiler-artifact",
+                "target": {"name": name, "kind": [kind]},
+                "profile": {"test": test},
+                "executable": "/target/debug/optilock",
+            })
+            .to_string()
+        };
+        let found = executable(&message("optilock", "bin", false));
+        assert_eq!(found, Some("/target/debug/optilock".into()));
+        assert_eq!(executable(&message("optilock", "bin", true)), None);
+        assert_eq!(executable(&message("optilock", "lib", false)), None);
+        assert_eq!(executable(&message("xtask", "bin", false)), None);
+        assert_eq!(executable("{}"), None);
+        assert_eq!(executable("warning"), None);
+    }
+}

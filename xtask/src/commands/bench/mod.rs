@@ -1,0 +1,26 @@
+//! `cargo xtask bench`: figures. Nothing here passes or fails.
+
+mod https;
+mod memory;
+mod serve;
+mod spread;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+/// What to measure.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// How soon `optilock serve` answers after its start and what memory it takes, beside the
+    /// reference control plane.
+    Serve(serve::Args),
+}
+
+impl Command {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        match self {
+            Self::Serve(args) => serve::run(&args),
+        }
+    }
+}

@@ -103,17 +103,21 @@ struct Context {
     signals: Signals,
     /// Of the stage that runs.
     checks: Checks,
-    optilock: Option<PathBuf>,
+    /// `Some(Err)` where it could not be built.
+    optilock: Option<Result<PathBuf, ()>>,
 }
 
 impl Context {
-    /// The `optilock` binary, built at most once.
+    /// The `optilock` binary; cargo is asked for it at most once.
     fn optilock(&mut self) -> Result<&Path> {
         let built = match self.optilock.take() {
-            Some(path) => path,
-            None => cargo::build_optilock(&self.signals, PROFILE)?,
+            Some(built) => built,
+            None => cargo::build_optilock(&self.signals, PROFILE).map_err(|error| {
+                println!("error: {error:#}");
+            }),
         };
-        Ok(self.optilock.insert(built))
+        let built = self.optilock.insert(built).as_deref();
+        built.map_err(|()| anyhow!("there is no binary: building optilock failed"))
     }
 }
 

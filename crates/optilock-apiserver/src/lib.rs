@@ -7,6 +7,7 @@
 //! what the registry holds.
 
 mod ambient;
+mod controllers;
 mod defaults;
 mod discovery;
 mod http;
@@ -21,6 +22,7 @@ mod status;
 mod store;
 mod validation;
 
+pub use controllers::{Controller, UnknownController};
 pub use http::{ApiService, Body};
 #[cfg(feature = "tls")]
 pub use listen::{ListenError, Listener};

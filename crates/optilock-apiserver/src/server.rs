@@ -6,13 +6,19 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::ambient::Ambient;
+use crate::controllers::{Controller, Controllers, RootCa};
 use crate::http::{ApiService, Authentication, Shared};
+#[cfg(feature = "tls")]
+use crate::listen::Authority;
 use crate::registry::Registry;
+#[cfg(feature = "tls")]
+use crate::status::Status;
 use crate::store::{MemoryStore, Retention};
 
 /// A Kubernetes API server.
 ///
-/// It is a handle: clones are the same server. Nothing runs in the background; it answers while somebody asks.
+/// It is a handle: clones are the same server. Its controllers start with the first request and stop with the last
+/// handle.
 ///
 /// ```
 /// use optilock_apiserver::Server;
@@ -24,6 +30,8 @@ use crate::store::{MemoryStore, Retention};
 #[derive(Debug, Clone)]
 pub struct Server {
     shared: Arc<Shared>,
+    #[cfg(feature = "tls")]
+    authority: Arc<Authority>,
 }
 
 /// Settings of a [`Server`].
@@ -31,6 +39,7 @@ pub struct Server {
 pub struct ServerBuilder {
     retention: Retention,
     seed: Option<u64>,
+    controllers: Option<Controllers>,
     clock: Option<Arc<dyn Fn() -> Timestamp + Send + Sync>>,
 }
 
@@ -73,6 +82,11 @@ impl Server {
     }
 
     #[cfg(feature = "tls")]
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    #[cfg(feature = "tls")]
     pub(crate) fn service_with_token(&self, token: &str) -> ApiService {
         ApiService::new(Arc::clone(&self.shared), Authentication::token(token))
     }
@@ -90,6 +104,22 @@ impl ServerBuilder {
     #[must_use]
     pub fn compact_after(mut self, age: Duration) -> Self {
         self.retention.age = age;
+        self
+    }
+
+    /// The controllers to run. All of them, when this is not called.
+    ///
+    /// ```
+    /// use optilock_apiserver::{Controller, Server};
+    ///
+    /// // Nothing but what clients write.
+    /// let bare = Server::builder().controllers([]).build();
+    /// let collecting = Server::builder().controllers([Controller::GarbageCollector]).build();
+    /// # let _ = (bare, collecting);
+    /// ```
+    #[must_use]
+    pub fn controllers(mut self, controllers: impl IntoIterator<Item = Controller>) -> Self {
+        self.controllers = Some(controllers.into_iter().collect());
         self
     }
 
@@ -113,8 +143,26 @@ impl ServerBuilder {
         let ambient = Arc::new(Ambient::new(self.clock, self.seed));
         let store = Arc::new(MemoryStore::new(self.retention));
         let registry = Registry::new(store, Arc::clone(&ambient));
+        let controllers = self.controllers.unwrap_or_else(|| Controller::ALL.into());
+        #[cfg(feature = "tls")]
+        let authority = Arc::new(Authority::default());
+        #[cfg(feature = "tls")]
+        let root_ca = {
+            let authority = Arc::clone(&authority);
+            move || {
+                let made = authority.get();
+                made.map(|made| made.pem.clone())
+                    .map_err(|error| Status::untyped(error.to_string()))
+            }
+        };
+        // Without a port there is nothing to know the server by.
+        #[cfg(not(feature = "tls"))]
+        let root_ca = || Ok(String::new());
+        let root_ca = RootCa(Box::new(root_ca));
         Server {
-            shared: Arc::new(Shared::new(registry, ambient)),
+            shared: Arc::new(Shared::new(registry, ambient, controllers, root_ca)),
+            #[cfg(feature = "tls")]
+            authority,
         }
     }
 }

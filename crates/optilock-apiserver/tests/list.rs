@@ -82,7 +82,12 @@ async fn an_old_version_is_listed_exactly() {
 
 #[tokio::test]
 async fn a_token_that_is_too_old_comes_with_one_that_goes_on() {
-    let api = Api::of(Server::builder().compact_after(Duration::ZERO).build());
+    let api = Api::of(
+        Server::builder()
+            .controllers([])
+            .compact_after(Duration::ZERO)
+            .build(),
+    );
     filled(&api, &["a", "b", "c"]).await;
     let first = list(&api, "limit=1").await.expect(200);
     filled(&api, &["d", "e"]).await;

@@ -26,10 +26,8 @@ struct Port {
 
 impl Port {
     async fn open() -> Self {
-        let listener = Server::new()
-            .listen("127.0.0.1:0".parse().unwrap())
-            .await
-            .unwrap();
+        let server = Server::builder().controllers([]).build();
+        let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let kubeconfig = Kubeconfig::from_yaml(&listener.kubeconfig()).unwrap();
         let address = listener.local_addr();
         let (stop, stopped) = oneshot::channel::<()>();

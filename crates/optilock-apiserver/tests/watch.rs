@@ -112,7 +112,12 @@ async fn one_object_is_watched_by_its_name() {
 
 #[tokio::test]
 async fn a_version_that_is_gone_is_told_in_the_stream() {
-    let api = Api::of(Server::builder().compact_after(Duration::ZERO).build());
+    let api = Api::of(
+        Server::builder()
+            .controllers([])
+            .compact_after(Duration::ZERO)
+            .build(),
+    );
     let old = create(&api, "a").await;
     create(&api, "b").await;
     create(&api, "c").await;

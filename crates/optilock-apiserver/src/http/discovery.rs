@@ -1,20 +1,270 @@
-//! Discovery over HTTP.
+//! Discovery over HTTP: which document a path is, and in which form the client gets it.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, VARY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, Method, StatusCode};
 
 use super::accept::Accept;
+use super::output;
 use super::query::Query;
-use super::reply::Reply;
-use crate::registry::Registry;
+use super::reply::{JSON, Reply, YAML};
+use super::service::wants_indentation;
+use crate::discovery::{Document, Health, ListVersion, Probe, Subject};
+use crate::registry::{Registry, method_not_allowed};
+use crate::status::{Details, Reason, Status};
+
+const LIST_GROUP: &str = "apidiscovery.k8s.io";
+const LIST_KIND: &str = "APIGroupDiscoveryList";
 
 /// Answers a request that is not about a resource.
 pub(super) fn answer(
-    _registry: &Registry,
-    _method: &Method,
-    _segments: &[String],
-    _query: &Query,
-    _headers: &HeaderMap,
-    _accept: &Accept,
+    registry: &Registry,
+    method: &Method,
+    segments: &[String],
+    query: &Query,
+    headers: &HeaderMap,
+    accept: &Accept,
 ) -> Reply {
-    Reply::text(StatusCode::NOT_FOUND, "404 page not found\n")
+    let request = DiscoveryRequest {
+        registry,
+        method,
+        query,
+        headers,
+        accept,
+    };
+    request
+        .answer(segments)
+        .unwrap_or_else(|status| Reply::status(&status))
+}
+
+struct DiscoveryRequest<'a> {
+    registry: &'a Registry,
+    method: &'a Method,
+    query: &'a Query,
+    headers: &'a HeaderMap,
+    accept: &'a Accept,
+}
+
+/// How a document is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Json,
+    Yaml,
+}
+
+/// How kube-apiserver serves a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Handler {
+    /// Any method is a GET.
+    Lenient,
+    /// Other methods are refused.
+    GetOnly,
+}
+
+impl DiscoveryRequest<'_> {
+    fn answer(&self, segments: &[String]) -> Result<Reply, Status> {
+        let words: Vec<&str> = segments.iter().map(String::as_str).collect();
+        match words.as_slice() {
+            [] | ["index.html"] => self.plain(&Subject::Paths),
+            ["version"] => self.version(),
+            ["api"] => self.list(Handler::GetOnly, true),
+            ["apis"] => self.list(Handler::Lenient, false),
+            ["api", version] => self.resources("", version),
+            ["apis", group] => {
+                self.document(Handler::Lenient, &Subject::Group((*group).to_owned()))
+            }
+            ["apis", group, version] => self.resources(group, version),
+            [probe, check @ ..] => {
+                match Probe::ALL.into_iter().find(|known| known.name() == *probe) {
+                    Some(probe) => Ok(self.health(probe, &check.join("/"))),
+                    None => Ok(not_found()),
+                }
+            }
+        }
+    }
+
+    fn subject(&self, subject: &Subject) -> Option<Arc<Document>> {
+        self.registry.discovery().document(subject)
+    }
+
+    /// A document that is the same for all.
+    fn plain(&self, subject: &Subject) -> Result<Reply, Status> {
+        let document = self.subject(subject);
+        Ok(document.map_or_else(not_found, |document| {
+            Reply::new(StatusCode::OK, JSON, document.body())
+        }))
+    }
+
+    fn version(&self) -> Result<Reply, Status> {
+        self.check(Handler::GetOnly)?;
+        if !self
+            .accept
+            .clauses()
+            .iter()
+            .any(|clause| clause.covers(JSON))
+        {
+            return Err(unacceptable(&[JSON]));
+        }
+        self.plain(&Subject::Version)
+    }
+
+    fn check(&self, handler: Handler) -> Result<(), Status> {
+        match handler {
+            Handler::GetOnly if self.method != Method::GET => Err(method_not_allowed()),
+            _ => Ok(()),
+        }
+    }
+
+    /// `/api` or `/apis`: one list, or all behind it.
+    fn list(&self, handler: Handler, core: bool) -> Result<Reply, Status> {
+        self.check(handler)?;
+        let (format, version) = self.negotiate(handler, true)?;
+        let Some(version) = version else {
+            let subject = if core {
+                Subject::CoreVersions
+            } else {
+                Subject::Groups
+            };
+            return self.document(handler, &subject);
+        };
+        let Some(document) = self.subject(&Subject::Aggregated { core, version }) else {
+            return Ok(not_found());
+        };
+        let etag = format!("\"{}\"", document.hash());
+        let reply = if self.has_already(&etag) {
+            Reply::empty(StatusCode::NOT_MODIFIED)
+        } else {
+            let media_type = match format {
+                Format::Json => JSON,
+                Format::Yaml => YAML,
+            };
+            let content_type = format!(
+                "{media_type};g={LIST_GROUP};v={};as={LIST_KIND}",
+                version.name()
+            );
+            self.write(format, document.body())?
+                .content_type(&content_type)
+        };
+        Ok(reply
+            .header(ETAG, &etag)
+            .header(VARY, "Accept")
+            .header(CACHE_CONTROL, "public"))
+    }
+
+    /// Whether the client has that very version.
+    fn has_already(&self, etag: &str) -> bool {
+        let sent = self
+            .headers
+            .get(IF_NONE_MATCH)
+            .map(http::HeaderValue::as_bytes);
+        sent == Some(etag.as_bytes())
+    }
+
+    fn resources(&self, group: &str, version: &str) -> Result<Reply, Status> {
+        let subject = Subject::Resources {
+            group: group.to_owned(),
+            version: version.to_owned(),
+        };
+        if self.subject(&subject).is_some() {
+            return self.document(Handler::GetOnly, &subject);
+        }
+        if self.registry.discovery().has_group(group) {
+            let text = "the server could not find the requested resource";
+            return Err(Status::new(404, Reason::NotFound, text).with_details(Details::default()));
+        }
+        Ok(not_found())
+    }
+
+    /// A document in the format that the client wants.
+    fn document(&self, handler: Handler, subject: &Subject) -> Result<Reply, Status> {
+        let Some(document) = self.subject(subject) else {
+            return Ok(not_found());
+        };
+        self.check(handler)?;
+        let (format, _) = self.negotiate(handler, false)?;
+        self.write(format, document.body())
+    }
+
+    /// The first of the client's wishes that can be served; with a version where it wants all in one document.
+    fn negotiate(
+        &self,
+        handler: Handler,
+        aggregates: bool,
+    ) -> Result<(Format, Option<ListVersion>), Status> {
+        let mut understood = false;
+        for clause in self.accept.clauses() {
+            let format = if clause.covers(JSON) {
+                Format::Json
+            } else if clause.covers(YAML) {
+                Format::Yaml
+            } else {
+                continue;
+            };
+            understood = true;
+            if clause.is_plain() {
+                return Ok((format, None));
+            }
+            // A form of its own has to be asked for by its full media type.
+            let exact = [JSON, YAML].contains(&clause.media_type.as_str());
+            if aggregates && exact && clause.kind == LIST_KIND && clause.group == LIST_GROUP {
+                if let Some(version) = ListVersion::parse(&clause.version) {
+                    return Ok((format, Some(version)));
+                }
+            }
+        }
+        if handler == Handler::GetOnly && !understood {
+            return Err(unacceptable(&[JSON, YAML]));
+        }
+        let text = format!("only the following media types are accepted: {JSON}, {YAML}");
+        Err(Status::new(406, Reason::NotAcceptable, text))
+    }
+
+    fn write(&self, format: Format, json: Bytes) -> Result<Reply, Status> {
+        match format {
+            Format::Json if wants_indentation(self.query, self.headers) => Ok(Reply::new(
+                StatusCode::OK,
+                JSON,
+                Bytes::from(output::indented(&json)),
+            )),
+            Format::Json => Ok(Reply::new(StatusCode::OK, JSON, json)),
+            Format::Yaml => Ok(Reply::new(
+                StatusCode::OK,
+                YAML,
+                Bytes::from(output::yaml(&json)?),
+            )),
+        }
+    }
+
+    fn health(&self, probe: Probe, check: &str) -> Reply {
+        let health = if check.is_empty() {
+            let excluded: Vec<&str> = self.query.all("exclude").collect();
+            // `verbose=false` is verbose too.
+            probe.all(self.query.all("verbose").next().is_some(), &excluded)
+        } else {
+            probe.one(check)
+        };
+        match health {
+            Health::Well(text) => sniff_proof(Reply::text(StatusCode::OK, text)),
+            Health::NoSuchCheck => not_found(),
+        }
+    }
+}
+
+/// 404 of a path that means nothing.
+fn not_found() -> Reply {
+    sniff_proof(Reply::text(StatusCode::NOT_FOUND, "404 page not found\n"))
+}
+
+/// A text that no browser takes for anything else.
+fn sniff_proof(reply: Reply) -> Reply {
+    reply.header(X_CONTENT_TYPE_OPTIONS, "nosniff")
+}
+
+/// 406, in the words of the framework below kube-apiserver.
+fn unacceptable(available: &[&str]) -> Status {
+    let available = available.join(", ");
+    let text = format!("406: Not Acceptable\n\nAvailable representations: {available}");
+    Status::new(406, Reason::NotAcceptable, text).with_details(Details::default())
 }

@@ -226,16 +226,7 @@ impl Representation {
             Format::Json { pretty: true } => {
                 Ok(Reply::new(code, JSON, Bytes::from(indented(&json))))
             }
-            Format::Yaml => {
-                let unwritable = |error: String| {
-                    Status::untyped(format!("the answer can't be written as YAML: {error}"))
-                };
-                let value: Value =
-                    serde_json::from_slice(&json).map_err(|e| unwritable(e.to_string()))?;
-                let yaml =
-                    serde_saphyr::to_string(&value).map_err(|e| unwritable(e.to_string()))?;
-                Ok(Reply::new(code, YAML, Bytes::from(yaml)))
-            }
+            Format::Yaml => Ok(Reply::new(code, YAML, Bytes::from(yaml(&json)?))),
         }
     }
 
@@ -363,6 +354,14 @@ impl Representation {
     fn plain_document(&self, json: String) -> Result<Reply, Status> {
         self.document(StatusCode::OK, json.into_bytes())
     }
+}
+
+/// A JSON document as YAML.
+pub(super) fn yaml(json: &[u8]) -> Result<String, Status> {
+    let unwritable =
+        |error: String| Status::untyped(format!("the answer can't be written as YAML: {error}"));
+    let value: Value = serde_json::from_slice(json).map_err(|e| unwritable(e.to_string()))?;
+    serde_saphyr::to_string(&value).map_err(|e| unwritable(e.to_string()))
 }
 
 /// JSON with line breaks and two spaces a level, as Go's `json.Indent` makes it.

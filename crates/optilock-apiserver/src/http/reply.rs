@@ -33,6 +33,15 @@ impl Reply {
         }
     }
 
+    /// An answer without a body.
+    pub(crate) fn empty(code: StatusCode) -> Self {
+        Self {
+            code,
+            headers: HeaderMap::new(),
+            body: Body::from(Bytes::new()),
+        }
+    }
+
     /// 200 with a JSON document, one line.
     pub(crate) fn json(document: &Value) -> Self {
         Self::new(StatusCode::OK, JSON, Bytes::from(line(document)))

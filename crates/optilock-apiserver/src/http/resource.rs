@@ -140,9 +140,8 @@ impl ResourceRequest<'_> {
     }
 
     fn view(&self, resource: &Resource) -> Result<View, Status> {
-        let stored = resource.api.verbs.iter().any(|verb| &**verb == "list");
         View::of(resource, &self.path.subresource)
-            .filter(|_| stored && &*resource.api.plural != "componentstatuses")
+            .filter(|_| resource.has_objects())
             .ok_or_else(|| {
                 let path = [resource.qualified(), self.path.subresource.clone()];
                 let path = path.join("/");

@@ -21,32 +21,45 @@ use super::reply::Reply;
 use super::resource::ResourceRequest;
 use super::route::Route;
 use crate::ambient::Ambient;
+use crate::controllers::{Controllers, Manager, RootCa};
 use crate::registry::Registry;
 use crate::status::Status;
 
 /// What all requests of one server share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) registry: Registry,
+    pub(crate) registry: Arc<Registry>,
     pub(crate) ambient: Arc<Ambient>,
-    ready: OnceCell<()>,
+    controllers: Controllers,
+    root_ca: RootCa,
+    manager: OnceCell<Manager>,
 }
 
 impl Shared {
-    pub(crate) fn new(registry: Registry, ambient: Arc<Ambient>) -> Self {
+    pub(crate) fn new(
+        registry: Registry,
+        ambient: Arc<Ambient>,
+        controllers: Controllers,
+        root_ca: RootCa,
+    ) -> Self {
         Self {
-            registry,
+            registry: Arc::new(registry),
             ambient,
-            ready: OnceCell::new(),
+            controllers,
+            root_ca,
+            manager: OnceCell::new(),
         }
     }
 
-    /// Creates what every cluster has, before the first request on a resource is served. A failure is the answer to
-    /// that request; the next one tries again.
+    /// Creates what every cluster has and starts the controllers, before the first request on a resource is served. A
+    /// failure is the answer to that request; the next one tries again.
     async fn ready(&self) -> Result<(), Status> {
-        self.ready
-            .get_or_try_init(|| self.registry.bootstrap())
-            .await?;
+        let start = || async {
+            self.registry.bootstrap().await?;
+            let registry = Arc::clone(&self.registry);
+            Manager::start(registry, &self.controllers, &self.root_ca).await
+        };
+        self.manager.get_or_try_init(start).await?;
         Ok(())
     }
 }
@@ -170,7 +183,7 @@ impl ApiService {
 }
 
 /// Whether a person reads the answer: `?pretty`, or a client that people type.
-fn wants_indentation(query: &Query, headers: &HeaderMap) -> bool {
+pub(super) fn wants_indentation(query: &Query, headers: &HeaderMap) -> bool {
     if let Some(asked) = query.flag("pretty") {
         return asked;
     }

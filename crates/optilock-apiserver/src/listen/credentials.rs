@@ -1,6 +1,4 @@
-//! What guards a port: a certificate authority made for it, its certificate, a token.
-//!
-//! All three live as long as the listener. The authority's key is dropped as soon as the one certificate is signed.
+//! What guards a port: a certificate of the server's authority, and a token. They live as long as the listener.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -9,14 +7,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
-};
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, SanType};
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::rustls::{self, ServerConfig};
 
-use super::ListenError;
+use super::{Authority, ListenError};
 
 /// Names under which clients may reach the server.
 const DNS_NAMES: [&str; 3] = ["localhost", "kubernetes", "kubernetes.default.svc"];
@@ -32,19 +27,11 @@ pub(super) struct Credentials {
 
 impl Credentials {
     /// Credentials for a server at `address`.
-    pub(super) fn generate(address: SocketAddr) -> Result<Self, ListenError> {
-        let ca_key = KeyPair::generate().map_err(ListenError::certificate)?;
-        let mut ca = CertificateParams::default();
-        ca.distinguished_name
-            .push(DnType::CommonName, "optilock-ca");
-        ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let ca_pem = ca
-            .self_signed(&ca_key)
-            .map_err(ListenError::certificate)?
-            .pem();
-        let issuer = Issuer::new(ca, ca_key);
-
+    pub(super) fn generate(
+        address: SocketAddr,
+        authority: &Authority,
+    ) -> Result<Self, ListenError> {
+        let authority = authority.get().map_err(ListenError::certificate)?;
         let key = KeyPair::generate().map_err(ListenError::certificate)?;
         let names = DNS_NAMES.map(str::to_owned);
         let mut leaf = CertificateParams::new(names).map_err(ListenError::certificate)?;
@@ -62,7 +49,7 @@ impl Credentials {
         leaf.subject_alt_names
             .extend(addresses.into_iter().map(SanType::IpAddress));
         let certificate = leaf
-            .signed_by(&key, &issuer)
+            .signed_by(&key, &authority.issuer)
             .map_err(ListenError::certificate)?;
 
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -84,7 +71,7 @@ impl Credentials {
         Ok(Self {
             tls: Arc::new(tls),
             token: random.iter().map(|byte| format!("{byte:02x}")).collect(),
-            ca_pem,
+            ca_pem: authority.pem.clone(),
         })
     }
 

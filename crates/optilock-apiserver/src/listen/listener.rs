@@ -102,7 +102,7 @@ impl Server {
         let bound = socket.local_addr().map_err(bind)?;
         Ok(Listener {
             server: self.clone(),
-            credentials: Credentials::generate(bound)?,
+            credentials: Credentials::generate(bound, self.authority())?,
             address: bound,
             socket,
         })

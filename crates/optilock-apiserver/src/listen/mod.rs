@@ -1,6 +1,8 @@
 //! Serving on a port: TLS, a bearer token, limits on connections and time.
 
+mod authority;
 mod credentials;
 mod listener;
 
+pub(crate) use authority::Authority;
 pub use listener::{ListenError, Listener};

@@ -73,6 +73,16 @@ pub(super) fn decode_stored(stored: &Stored) -> Result<Value, Status> {
     Ok(object)
 }
 
+/// The uid in stored bytes; empty where there is none. It is the first of that name: what stands before it holds no objects.
+pub(super) fn uid(bytes: &[u8]) -> &str {
+    const UID: &[u8] = b"\"uid\":\"";
+    let found = memchr::memmem::find(bytes, UID).map(|at| &bytes[at + UID.len()..]);
+    let found = found.and_then(|rest| Some(&rest[..memchr::memchr(b'"', rest)?]));
+    found
+        .and_then(|uid| std::str::from_utf8(uid).ok())
+        .unwrap_or_default()
+}
+
 /// Members of the metadata that stand before the resourceVersion, in Go's order.
 const BEFORE_VERSION: [&[u8]; 5] = [
     b"\"name\":",

@@ -60,14 +60,7 @@ impl Registry {
                 let name = format!("{base}{}", self.ambient.suffix());
                 set_meta(&mut object, "name", Some(name.into()));
             }
-            let problems = validate::on_create(resource, &object);
-            if !problems.is_empty() {
-                return Err(errors::invalid(
-                    resource,
-                    meta_str(&object, "name"),
-                    &problems,
-                ));
-            }
+            validate::on_create(resource, &object)?;
             match self.insert(target, &object, &version, options).await {
                 Err(status) if status.reason == Reason::AlreadyExists && attempt < tries => {}
                 Err(status) if status.reason == Reason::AlreadyExists && !generated.is_empty() => {

@@ -14,9 +14,9 @@ use crate::status::{Reason, Status};
 use crate::store::{CommitError, Expected};
 
 /// Finalizer of a deletion that leaves the dependents.
-const ORPHAN: &str = "orphan";
+pub(crate) const ORPHAN_FINALIZER: &str = "orphan";
 /// Finalizer of a deletion that waits for the dependents.
-const FOREGROUND: &str = "foregroundDeletion";
+pub(crate) const FOREGROUND_FINALIZER: &str = "foregroundDeletion";
 
 /// `spec.terminationGracePeriodSeconds` of a Pod that does not say.
 const DEFAULT_GRACE_SECONDS: i64 = 30;
@@ -122,12 +122,12 @@ impl Registry {
         if let Some(propagation) = propagation {
             let mut kept: Vec<&str> = finalizers(old)
                 .into_iter()
-                .filter(|name| *name != ORPHAN && *name != FOREGROUND)
+                .filter(|name| *name != ORPHAN_FINALIZER && *name != FOREGROUND_FINALIZER)
                 .collect();
             match propagation {
                 Propagation::Background => {}
-                Propagation::Orphan => kept.push(ORPHAN),
-                Propagation::Foreground => kept.push(FOREGROUND),
+                Propagation::Orphan => kept.push(ORPHAN_FINALIZER),
+                Propagation::Foreground => kept.push(FOREGROUND_FINALIZER),
             }
             let kept = (!kept.is_empty()).then(|| kept.into());
             set_meta(&mut object, "finalizers", kept);

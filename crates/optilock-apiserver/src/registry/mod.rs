@@ -6,6 +6,7 @@
 
 mod admit;
 mod bootstrap;
+mod changes;
 mod codec;
 mod continuation;
 mod convert;
@@ -32,12 +33,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::ambient::Ambient;
+use crate::discovery::Discovery;
 use crate::status::{Details, Status};
 use crate::store::Store;
 
+pub(crate) use changes::{Change, Changes};
 pub(crate) use codec::{decode, splice_version};
+pub(crate) use delete::{FOREGROUND_FINALIZER, ORPHAN_FINALIZER};
 pub(crate) use errors::{method_not_allowed, missing_resource, not_found};
 pub(crate) use list::List;
+pub(crate) use object::{finalizers, is_deleting};
 pub(crate) use options::{DeleteOptions, FieldValidation, ListOptions, Propagation, WriteOptions};
 pub(crate) use resource::{Part, Resource};
 pub(crate) use update::Build;
@@ -49,6 +54,7 @@ pub(crate) use watch::{Watch, WatchEvent, WatchEventType};
 pub(crate) struct Registry {
     store: Arc<dyn Store>,
     resources: Vec<Arc<Resource>>,
+    discovery: Discovery,
     ambient: Arc<Ambient>,
 }
 
@@ -98,9 +104,11 @@ impl Target {
 impl Registry {
     /// The resources of kube-apiserver 1.36 over `store`.
     pub(crate) fn new(store: Arc<dyn Store>, ambient: Arc<Ambient>) -> Self {
+        let resources = resource::builtin();
         Self {
             store,
-            resources: resource::builtin(),
+            discovery: Discovery::new(resources.clone()),
+            resources,
             ambient,
         }
     }
@@ -108,6 +116,11 @@ impl Registry {
     /// All resources, in the order of discovery.
     pub(crate) fn resources(&self) -> &[Arc<Resource>] {
         &self.resources
+    }
+
+    /// What clients are told about the resources.
+    pub(crate) fn discovery(&self) -> &Discovery {
+        &self.discovery
     }
 
     /// The resource of that group, version and plural name.

@@ -16,6 +16,8 @@ pub(crate) enum Part {
     Main,
     /// The status, through `/status`.
     Status,
+    /// What holds a namespace, through `/finalize`.
+    Finalizers,
 }
 
 /// One resource in one version.
@@ -67,6 +69,18 @@ impl Resource {
     /// The subresource of that name.
     pub(crate) fn subresource(&self, name: &str) -> Option<&'static schema::Subresource> {
         self.api.subresources.iter().find(|s| &*s.name == name)
+    }
+
+    /// Whether objects of this resource are stored at all, and in this resource's own version.
+    pub(crate) fn is_stored(&self) -> bool {
+        self.has_objects() && self.is_storage_version()
+    }
+
+    /// Whether there are objects: reviews and bindings are only ever created, and what `componentstatuses` shows is
+    /// nowhere written.
+    pub(crate) fn has_objects(&self) -> bool {
+        let lists = self.api.verbs.iter().any(|verb| &**verb == "list");
+        lists && self.api.verbs.iter().any(|verb| &**verb == "create")
     }
 
     /// Whether stored objects are in this resource's own version.

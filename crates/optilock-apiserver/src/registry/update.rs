@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::object::{meta_str, metadata_mut, root_mut, set, set_meta};
+use super::object::{member_mut, meta_str, metadata_mut, root_mut, set, set_meta};
 use super::read::parse_unsigned;
 use super::resource::Part;
 use super::strategy::StatusUpdate;
@@ -72,10 +72,7 @@ impl Registry {
             self.identify(target, &mut new);
             let new = codec::canonical(resource, &prepared(resource, part, new, &old))?;
 
-            let problems = validate::on_update(resource, &new, &old);
-            if !problems.is_empty() {
-                return Err(errors::invalid(resource, &target.name, &problems));
-            }
+            validate::on_update(resource, &new, &old)?;
             let finished = metadata::is_finished(&new);
             let bytes = codec::encode(resource, &new);
             if options.dry_run || (bytes == current.bytes && !finished) {
@@ -131,6 +128,7 @@ fn prepared(resource: &Resource, part: Part, new: Value, old: &Value) -> Value {
     let mut new = match part {
         Part::Main => new,
         Part::Status => status_only(resource, new, old),
+        Part::Finalizers => finalizers_only(&new, old),
     };
     metadata::on_update(&mut new, old);
     if !resource.api.namespaced {
@@ -142,6 +140,22 @@ fn prepared(resource: &Resource, part: Part, new: Value, old: &Value) -> Value {
     prepare::on_update(resource, part, &mut new, old);
     metadata::advance_generation(resource, &mut new, old);
     new
+}
+
+/// The old object with the new `spec.finalizers`.
+fn finalizers_only(new: &Value, old: &Value) -> Value {
+    let mut object = old.clone();
+    for name in ["name", "resourceVersion"] {
+        let value = Some(meta_str(new, name)).filter(|value| !value.is_empty());
+        set_meta(&mut object, name, value.map(Value::from));
+    }
+    let finalizers = new["spec"].get("finalizers").cloned();
+    set(
+        member_mut(root_mut(&mut object), "spec"),
+        "finalizers",
+        finalizers,
+    );
+    object
 }
 
 /// The old object with the new status, and as much of the new metadata as the kind takes through `/status`.

@@ -32,6 +32,7 @@ impl View {
         let part = match subresource {
             "" => Some(Part::Main),
             "status" => Some(Part::Status),
+            "finalize" => Some(Part::Finalizers),
             _ => None,
         };
         if let Some(part) = part {

@@ -52,7 +52,7 @@ pub(super) fn on_create(resource: &Resource, object: &mut Value) {
 pub(super) fn on_update(resource: &Resource, part: Part, object: &mut Value, old: &Value) {
     fill(ON_WRITE, resource, object);
     // The finalizers of a namespace's content change through `/finalize` only.
-    if part == Part::Main && is_namespace(resource) {
+    if part != Part::Finalizers && is_namespace(resource) {
         set(
             member_mut(root_mut(object), "spec"),
             "finalizers",

@@ -174,7 +174,7 @@ async fn steps_that_run_out_give_the_last_conflict_and_who_won() {
         "configmaps \"counter\" in namespace \"default\": \
          gave up: timed out waiting for the condition; the last answer was: \
          Operation cannot be fulfilled on configmaps \"counter\": the object has been modified; \
-         please apply your changes to the latest version and try again; it was last written by \
+         please apply your changes to the latest version and try again; it had been written by \
          \"kube-controller-manager\" (Update of status) at 2026-11-22T12:00:42Z; \
          allow more steps or a later deadline, or try again later \
          (resourceVersion: 102, attempts: 3, conflicts: 3, requests: 6, waited: 20ms)"

@@ -252,6 +252,7 @@ impl<'a, K> Update<'a, K> {
             effort: Effort::default(),
             resource_version: None,
             last: None,
+            beaten: None,
             winner: None,
         };
         let pace: Box<dyn Pace + Send> = match self.backoff {

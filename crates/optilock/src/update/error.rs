@@ -77,7 +77,8 @@ impl UpdateError {
         }
     }
 
-    /// Who had written the object when an attempt read it again after a conflict, where that is known.
+    /// Who had written the object when an attempt read it again after a conflict, where managedFields
+    /// told it. After the last conflict nobody reads any more, so it is about an earlier one.
     #[must_use]
     pub fn winner(&self) -> Option<&Winner> {
         match &self.0.reason {
@@ -126,7 +127,7 @@ pub enum Reason {
         /// The answer that ended the last attempt that got one: a conflict, or a request for patience.
         #[source]
         last: Option<kube::Error>,
-        /// Who had written the object when it was read again after a conflict.
+        /// Who had written the object when it was read again after a conflict, if that could be told.
         winner: Option<Box<Winner>>,
     },
     /// The closure returned an error. Nothing was written.
@@ -236,7 +237,7 @@ fn seen(last: Option<&kube::Error>, winner: Option<&Winner>) -> String {
         seen += &format!("; the last answer was: {}", text(last));
     }
     if let Some(winner) = winner {
-        seen += &format!("; it was last written by {winner}");
+        seen += &format!("; it had been written by {winner}");
     }
     seen + "; allow more steps or a later deadline, or try again later"
 }

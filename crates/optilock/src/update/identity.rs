@@ -10,56 +10,58 @@ use super::error::Reason;
 /// creates the object anew where the kind allows that, so neither is ever sent without.
 #[derive(Clone, Debug)]
 pub(crate) struct Base {
-    pub(crate) uid: String,
-    pub(crate) resource_version: String,
-    name: String,
-    namespace: Option<String>,
+    /// The metadata that were read, in which name, uid and resourceVersion are set.
+    pub(crate) metadata: ObjectMeta,
 }
 
 impl Base {
     /// Takes the base from an object, which must be the one of this name.
     pub(crate) fn of(metadata: &ObjectMeta, name: &str) -> Result<Self, Reason> {
-        let required = |field: &'static str, value: &Option<String>| match value {
-            Some(value) if !value.is_empty() => Ok(value.clone()),
-            _ => Err(Reason::Incomplete { field }),
-        };
-        let base = Self {
-            uid: required("metadata.uid", &metadata.uid)?,
-            resource_version: required("metadata.resourceVersion", &metadata.resource_version)?,
-            name: required("metadata.name", &metadata.name)?,
-            namespace: metadata.namespace.clone(),
-        };
-        if base.name != name {
-            return Err(Reason::Misnamed { found: base.name });
+        if metadata.name.as_deref() != Some(name) {
+            let found = metadata.name.clone().unwrap_or_default();
+            return Err(Reason::Misnamed { found });
+        }
+        if matches!(metadata.uid.as_deref(), None | Some("")) {
+            let field = "metadata.uid";
+            return Err(Reason::Incomplete { field });
         }
         // To the server "0" is no version, so that it wouldn't look for conflicts.
-        if base.resource_version == "0" {
-            return Err(Reason::Incomplete {
-                field: "metadata.resourceVersion",
-            });
+        if matches!(metadata.resource_version.as_deref(), None | Some("" | "0")) {
+            let field = "metadata.resourceVersion";
+            return Err(Reason::Incomplete { field });
         }
-        Ok(base)
+        Ok(Self {
+            metadata: metadata.clone(),
+        })
+    }
+
+    pub(crate) fn resource_version(&self) -> &str {
+        self.metadata
+            .resource_version
+            .as_deref()
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn uid(&self) -> &str {
+        self.metadata.uid.as_deref().unwrap_or_default()
     }
 
     /// Checks that the closure has left alone what makes the write refer to the base.
-    pub(crate) fn check(&self, metadata: &ObjectMeta) -> Result<(), Reason> {
-        let kept = [
-            ("metadata.name", Some(&self.name), &metadata.name),
-            (
-                "metadata.namespace",
-                self.namespace.as_ref(),
-                &metadata.namespace,
-            ),
-            ("metadata.uid", Some(&self.uid), &metadata.uid),
+    pub(crate) fn check(&self, changed: &ObjectMeta) -> Result<(), Reason> {
+        let base = &self.metadata;
+        let identity = [
+            ("metadata.name", &base.name, &changed.name),
+            ("metadata.namespace", &base.namespace, &changed.namespace),
+            ("metadata.uid", &base.uid, &changed.uid),
             (
                 "metadata.resourceVersion",
-                Some(&self.resource_version),
-                &metadata.resource_version,
+                &base.resource_version,
+                &changed.resource_version,
             ),
         ];
-        match kept
+        match identity
             .into_iter()
-            .find(|(_, before, after)| *before != after.as_ref())
+            .find(|(_, before, after)| before != after)
         {
             Some((field, _, _)) => Err(Reason::IdentityChanged { field }),
             None => Ok(()),

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use kube::api::PostParams;
-use kube::core::Status;
+use kube::core::{ObjectMeta, Status};
 use kube::{Api, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -40,7 +40,9 @@ pub(crate) struct Job<'a, K, F> {
     pub(crate) resource_version: Option<String>,
     /// The answer that asked for another attempt.
     pub(crate) last: Option<kube::Error>,
-    /// Who had written the object when it was read again.
+    /// The metadata that the refused write was computed from, until the object is read again.
+    pub(crate) beaten: Option<ObjectMeta>,
+    /// Who had written the object when it was read again, the last time that this could be told.
     pub(crate) winner: Option<Winner>,
 }
 
@@ -79,8 +81,8 @@ where
             Ok(None) => return Err(Flow::Fail(Reason::ReadTimeout(self.attempt_timeout))),
             Err(interrupt) => return Err(Flow::Fail(self.interrupted(interrupt))),
         };
-        if self.effort.conflicts > 0 {
-            self.winner = Winner::of(object.meta());
+        if let Some(beaten) = self.beaten.take() {
+            self.winner = Winner::since(&beaten, object.meta()).or(self.winner.take());
         }
         Ok(object)
     }
@@ -146,16 +148,16 @@ where
             Err(flow) => return Ok(flow),
         };
         let base = Base::of(object.meta(), self.name)?;
-        if let Some(expected) = self.pinned.as_ref().filter(|uid| **uid != base.uid) {
+        if let Some(expected) = self.pinned.as_ref().filter(|uid| *uid != base.uid()) {
             return Err(Reason::Recreated {
                 expected: expected.clone(),
-                found: base.uid,
+                found: base.uid().to_owned(),
             });
         }
-        self.resource_version = Some(base.resource_version.clone());
+        self.resource_version = Some(base.resource_version().to_owned());
         self.tell(&Event::Read {
             attempt,
-            resource_version: &base.resource_version,
+            resource_version: base.resource_version(),
             object: &object,
         });
 
@@ -166,7 +168,7 @@ where
         if before == changed {
             self.tell(&Event::Unchanged {
                 attempt,
-                resource_version: &base.resource_version,
+                resource_version: base.resource_version(),
                 object: &object,
             });
             return Ok(Flow::Done(Done {
@@ -176,15 +178,15 @@ where
         }
         self.tell(&Event::Write {
             attempt,
-            base: &base.resource_version,
+            base: base.resource_version(),
             object: &object,
         });
-        self.write(&base, &changed, deadline).await
+        self.write(base, &changed, deadline).await
     }
 
     async fn write(
         &mut self,
-        base: &Base,
+        base: Base,
         object: &serde_json::Value,
         deadline: Option<Instant>,
     ) -> Result<Flow<Done<K>, Reason>, Reason> {
@@ -202,7 +204,7 @@ where
 
     fn answered(
         &mut self,
-        base: &Base,
+        base: Base,
         Answer { result, repeated }: Answer<K>,
     ) -> Result<Flow<Done<K>, Reason>, Reason> {
         let attempt = self.effort.attempts;
@@ -210,7 +212,7 @@ where
             Ok(object) => {
                 self.tell(&Event::Written {
                     attempt,
-                    base: &base.resource_version,
+                    base: base.resource_version(),
                     resource_version: object
                         .meta()
                         .resource_version
@@ -238,11 +240,12 @@ where
             self.effort.conflicts += 1;
             self.tell(&Event::Conflict {
                 attempt,
-                base: &base.resource_version,
+                base: base.resource_version(),
                 status,
             });
             let at_least = retry_after(status).unwrap_or_default();
             self.last = Some(error);
+            self.beaten = Some(base.metadata);
             Ok(Flow::Again { at_least })
         } else if status.code == 429 {
             let status = status.clone();

@@ -1,13 +1,13 @@
-//! Who wrote the object last.
+//! Who wrote the object instead.
 
 use std::fmt;
 
 use kube::core::ObjectMeta;
 
-/// Who wrote an object last, as its managedFields say.
+/// Who wrote an object, as its managedFields say.
 ///
-/// It is what the server was told: managers choose their names, and times are in whole seconds. A
-/// write that changed no field leaves no trace.
+/// It is what the server was told: managers choose their names, and times are in whole seconds. Of
+/// several writes since the object was read, it is the newest that shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Winner {
@@ -22,12 +22,17 @@ pub struct Winner {
 }
 
 impl Winner {
-    /// The newest entry of managedFields; the last one in the list where several are of that second.
-    pub(crate) fn of(metadata: &ObjectMeta) -> Option<Self> {
-        let newest = metadata
+    /// Who made the newest of the entries that an object has gained since `before` was read.
+    ///
+    /// None where it has gained none, as after two writes of the same fields by one manager within a
+    /// second: any other entry would be a guess.
+    pub(crate) fn since(before: &ObjectMeta, now: &ObjectMeta) -> Option<Self> {
+        let known = before.managed_fields.as_deref().unwrap_or_default();
+        let newest = now
             .managed_fields
             .as_ref()?
             .iter()
+            .filter(|entry| !known.contains(entry))
             .max_by_key(|entry| entry.time.as_ref().map(|time| time.0))?;
         Some(Self {
             manager: newest.manager.clone().unwrap_or_default(),

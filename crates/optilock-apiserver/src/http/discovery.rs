@@ -6,12 +6,12 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, VARY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, Method, StatusCode};
 
-use super::accept::Accept;
+use super::accept::{Accept, Clause};
 use super::output;
 use super::query::Query;
 use super::reply::{JSON, Reply, YAML};
 use super::service::wants_indentation;
-use crate::discovery::{Document, Health, ListVersion, Probe, Subject};
+use crate::discovery::{Document, ListVersion, Probe, Subject};
 use crate::registry::{Registry, method_not_allowed};
 use crate::status::{Details, Reason, Status};
 
@@ -195,6 +195,10 @@ impl DiscoveryRequest<'_> {
     ) -> Result<(Format, Option<ListVersion>), Status> {
         let mut understood = false;
         for clause in self.accept.clauses() {
+            if handler == Handler::GetOnly && clause.media_type == "application/*" {
+                // The framework below kube-apiserver knows `*/*` and full media types.
+                continue;
+            }
             let format = if clause.covers(JSON) {
                 Format::Json
             } else if clause.covers(YAML) {
@@ -206,12 +210,12 @@ impl DiscoveryRequest<'_> {
             if clause.is_plain() {
                 return Ok((format, None));
             }
-            // A form of its own has to be asked for by its full media type.
-            let exact = [JSON, YAML].contains(&clause.media_type.as_str());
-            if aggregates && exact && clause.kind == LIST_KIND && clause.group == LIST_GROUP {
-                if let Some(version) = ListVersion::parse(&clause.version) {
-                    return Ok((format, Some(version)));
-                }
+            if aggregates
+                && clause.kind == LIST_KIND
+                && clause.group == LIST_GROUP
+                && let Some(version) = ListVersion::parse(&clause.version)
+            {
+                return Ok((format, Some(version)));
             }
         }
         if handler == Handler::GetOnly && !understood {
@@ -238,17 +242,16 @@ impl DiscoveryRequest<'_> {
     }
 
     fn health(&self, probe: Probe, check: &str) -> Reply {
-        let health = if check.is_empty() {
-            let excluded: Vec<&str> = self.query.all("exclude").collect();
-            // `verbose=false` is verbose too.
-            probe.all(self.query.all("verbose").next().is_some(), &excluded)
-        } else {
-            probe.one(check)
-        };
-        match health {
-            Health::Well(text) => sniff_proof(Reply::text(StatusCode::OK, text)),
-            Health::NoSuchCheck => not_found(),
+        if !check.is_empty() {
+            return match probe.one(check) {
+                Some(text) => Reply::text(StatusCode::OK, text),
+                None => not_found(),
+            };
         }
+        let excluded: Vec<&str> = self.query.all("exclude").collect();
+        // `verbose=false` is verbose too.
+        let verbose = self.query.all("verbose").next().is_some();
+        sniff_proof(Reply::text(StatusCode::OK, probe.all(verbose, &excluded)))
     }
 }
 

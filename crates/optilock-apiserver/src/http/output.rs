@@ -146,6 +146,16 @@ impl Representation {
         self.document(code, shown)
     }
 
+    /// An object that is stored nowhere. It is never turned into a table.
+    pub(super) fn value(
+        &self,
+        code: StatusCode,
+        view: &View,
+        object: &Value,
+    ) -> Result<Reply, Status> {
+        self.document(code, encode(&view.ty, object))
+    }
+
     /// A list.
     pub(super) fn list(
         &self,

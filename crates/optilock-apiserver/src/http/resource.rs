@@ -141,7 +141,7 @@ impl ResourceRequest<'_> {
 
     fn view(&self, resource: &Resource) -> Result<View, Status> {
         View::of(resource, &self.path.subresource)
-            .filter(|_| resource.has_objects())
+            .filter(|_| resource.is_served())
             .ok_or_else(|| {
                 let path = [resource.qualified(), self.path.subresource.clone()];
                 let path = path.join("/");
@@ -233,6 +233,16 @@ impl ResourceRequest<'_> {
         let options = self.query.write_options("CreateOptions")?;
         let decoded = self.decode(view, &options)?;
         self.check_namespace(target, &decoded.value)?;
+        if let Some(answered) = registry::review(
+            &target.resource,
+            &self.shared.ambient,
+            decoded.value.clone(),
+        ) {
+            let reply =
+                self.represent(Subject::Object)?
+                    .value(StatusCode::CREATED, view, &answered?)?;
+            return Ok(reply.warnings(&decoded.complaints));
+        }
         let stored = self
             .shared
             .registry

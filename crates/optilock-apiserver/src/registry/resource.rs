@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::convert::{self, Conversion};
+use super::review;
 use super::strategy::Strategy;
 use crate::schema::{self, Schema, TypeRef};
 
@@ -74,6 +75,11 @@ impl Resource {
     /// Whether objects of this resource are stored at all, and in this resource's own version.
     pub(crate) fn is_stored(&self) -> bool {
         self.has_objects() && self.is_storage_version()
+    }
+
+    /// Whether this server answers for the resource: it stores its objects, or answers its reviews.
+    pub(crate) fn is_served(&self) -> bool {
+        self.has_objects() || review::is_review(self)
     }
 
     /// Whether there are objects: reviews and bindings are only ever created, and what `componentstatuses` shows is

@@ -34,7 +34,8 @@ impl Serve {
         let kubeconfig = dir.path().join("kubeconfig");
         let mut command = Command::new(binary);
         command
-            .args(["serve", "--listen", "127.0.0.1:0", "--kubeconfig"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--controllers", "none"])
+            .arg("--kubeconfig")
             .arg(&kubeconfig);
         let started = Instant::now();
         Ok(Self {

@@ -137,6 +137,15 @@ impl Quantity {
         }
         Some((rest, power))
     }
+
+    /// Compares the numbers, whatever their units.
+    pub(crate) fn compare(&self, other: &Self) -> Ordering {
+        match (self.number.negative, other.number.negative) {
+            (false, false) => self.number.magnitude(&other.number),
+            (true, true) => other.number.magnitude(&self.number),
+            (negative, other) => other.cmp(&negative),
+        }
+    }
 }
 
 /// The canonical spelling.
@@ -183,7 +192,11 @@ impl Decimal {
         let digits = digits.trim_start_matches('0');
         let kept = digits.trim_end_matches('0');
         let zeros = (digits.len() - kept.len()) as i64;
-        let exponent = if kept.is_empty() { 0 } else { exponent + zeros };
+        // There is one zero.
+        let (negative, exponent) = match kept {
+            "" => (false, 0),
+            _ => (negative, exponent + zeros),
+        };
         Self {
             negative,
             digits: kept.into(),

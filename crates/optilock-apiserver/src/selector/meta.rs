@@ -4,15 +4,16 @@ use serde_json::Value;
 
 use super::error::SelectorError;
 use super::label::{LabelSelector, Operator, Requirement};
-use crate::validation::gofmt;
+use super::parser;
+use crate::validation::{Path, field, format, gofmt};
 
 impl LabelSelector {
     /// The selector that a `metav1.LabelSelector` means: `{"matchLabels": …, "matchExpressions":
     /// …}`. A missing one selects nothing, an empty one everything.
     ///
     /// # Errors
-    /// When an expression has an unknown operator, lacks the values that its operator needs or
-    /// has values that it must not have.
+    /// When a key or a value is none of a label, or when an expression has an unknown operator,
+    /// lacks the values that its operator needs or has values that it must not have.
     pub(crate) fn from_meta(selector: Option<&Value>) -> Result<Self, SelectorError> {
         let selector = match selector {
             None | Some(Value::Null) => return Ok(Self::nothing()),
@@ -20,11 +21,8 @@ impl LabelSelector {
         };
         let mut requirements = Vec::new();
         for (key, value) in selector["matchLabels"].as_object().into_iter().flatten() {
-            requirements.push(Requirement {
-                key: key.clone(),
-                operator: Operator::In,
-                values: vec![value.as_str().unwrap_or_default().to_owned()],
-            });
+            let value = value.as_str().unwrap_or_default().to_owned();
+            requirements.push(checked(key, Operator::In, vec![value])?);
         }
         for expression in selector["matchExpressions"]
             .as_array()
@@ -65,11 +63,25 @@ fn requirement(expression: &Value) -> Result<Requirement, SelectorError> {
             gofmt::json(&values.into())
         )));
     }
-    Ok(Requirement {
-        key: expression["key"].as_str().unwrap_or_default().to_owned(),
+    checked(
+        expression["key"].as_str().unwrap_or_default(),
         operator,
         values,
-    })
+    )
+}
+
+/// A requirement with a label key and label values.
+fn checked(
+    key: &str,
+    operator: Operator,
+    values: Vec<String>,
+) -> Result<Requirement, SelectorError> {
+    let complaints = format::label_key(key);
+    if !complaints.is_empty() {
+        let error = field::Error::invalid(&Path::new("key"), key, complaints.join("; "));
+        return Err(SelectorError::Requirement(error.to_string()));
+    }
+    parser::new_requirement(key, operator, values)
 }
 
 #[cfg(test)]

@@ -142,8 +142,8 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Checks the values of a requirement.
-fn new_requirement(
+/// Makes a requirement of a key that is checked already; checks its values.
+pub(super) fn new_requirement(
     key: &str,
     operator: Operator,
     values: Vec<String>,

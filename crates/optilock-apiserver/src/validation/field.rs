@@ -76,6 +76,21 @@ impl BadValue {
     pub(crate) fn raw(json: String) -> Self {
         Self(json)
     }
+
+    /// A struct as it is inside the API server, where members have the names of Go. That is what
+    /// it shows of types that have an internal version. Values are JSON text.
+    pub(crate) fn internal(members: &[(&str, String)]) -> Self {
+        let members: Vec<String> = members
+            .iter()
+            .map(|(name, value)| format!("\"{name}\":{value}"))
+            .collect();
+        Self(format!("{{{}}}", members.join(",")))
+    }
+
+    /// The text.
+    pub(super) fn into_text(self) -> String {
+        self.0
+    }
 }
 
 impl From<&str> for BadValue {

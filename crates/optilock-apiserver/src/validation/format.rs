@@ -13,8 +13,9 @@ const QUALIFIED_TEXT: &str = "must consist of alphanumeric characters, '-', '_' 
 const LABEL_MAX: usize = 63;
 const SUBDOMAIN_MAX: usize = 253;
 
-fn too_long(limit: usize) -> String {
-    format!("must be no more than {limit} bytes")
+/// Complaint about the length; upstream counts bytes in all cases, and says so in some.
+fn too_long(limit: usize, unit: &str) -> String {
+    format!("must be no more than {limit} {unit}")
 }
 
 /// The complaint of a format that a regular expression describes.
@@ -64,7 +65,7 @@ fn is_qualified(text: &str) -> bool {
 pub(crate) fn dns1123_label(text: &str) -> Vec<String> {
     let mut errors = Vec::new();
     if text.len() > LABEL_MAX {
-        errors.push(too_long(LABEL_MAX));
+        errors.push(too_long(LABEL_MAX, "characters"));
     }
     if !is_label(text) {
         errors.push(if is_subdomain(text) {
@@ -82,9 +83,13 @@ pub(crate) fn dns1123_label(text: &str) -> Vec<String> {
 
 /// A DNS subdomain of RFC 1123: the name of most objects.
 pub(crate) fn dns1123_subdomain(text: &str) -> Vec<String> {
+    subdomain(text, "characters")
+}
+
+fn subdomain(text: &str, unit: &str) -> Vec<String> {
     let mut errors = Vec::new();
     if text.len() > SUBDOMAIN_MAX {
-        errors.push(too_long(SUBDOMAIN_MAX));
+        errors.push(too_long(SUBDOMAIN_MAX, unit));
     }
     if !is_subdomain(text) {
         errors.push(mismatch(
@@ -100,7 +105,7 @@ pub(crate) fn dns1123_subdomain(text: &str) -> Vec<String> {
 pub(crate) fn dns1035_label(text: &str) -> Vec<String> {
     let mut errors = Vec::new();
     if text.len() > LABEL_MAX {
-        errors.push(too_long(LABEL_MAX));
+        errors.push(too_long(LABEL_MAX, "characters"));
     }
     let starts_with_letter = text.starts_with(|c: char| c.is_ascii_lowercase());
     if !(is_label(text) && starts_with_letter) {
@@ -113,11 +118,16 @@ pub(crate) fn dns1035_label(text: &str) -> Vec<String> {
     errors
 }
 
-/// A segment of a URL path: names of RBAC objects.
+/// A segment of a URL path: names of RBAC objects, and the least that any name has to be.
 pub(crate) fn path_segment(text: &str) -> Vec<String> {
     if matches!(text, "." | "..") {
         return vec![format!("may not be '{text}'")];
     }
+    path_segment_prefix(text)
+}
+
+/// The beginning of a segment of a URL path.
+pub(crate) fn path_segment_prefix(text: &str) -> Vec<String> {
     ["/", "%"]
         .into_iter()
         .filter(|illegal| text.contains(illegal))
@@ -137,7 +147,7 @@ pub(crate) fn label_key(text: &str) -> Vec<String> {
         }
         [prefix, name] => {
             errors.extend(
-                dns1123_subdomain(prefix)
+                subdomain(prefix, "bytes")
                     .iter()
                     .map(|e| format!("prefix part {e}")),
             );
@@ -153,7 +163,7 @@ pub(crate) fn label_key(text: &str) -> Vec<String> {
     if name.is_empty() {
         errors.push("name part must be non-empty".to_owned());
     } else if name.len() > LABEL_MAX {
-        errors.push(format!("name part {}", too_long(LABEL_MAX)));
+        errors.push(format!("name part {}", too_long(LABEL_MAX, "bytes")));
     }
     if !is_qualified(name) {
         errors.push(format!(
@@ -168,7 +178,7 @@ pub(crate) fn label_key(text: &str) -> Vec<String> {
 pub(crate) fn label_value(text: &str) -> Vec<String> {
     let mut errors = Vec::new();
     if text.len() > LABEL_MAX {
-        errors.push(too_long(LABEL_MAX));
+        errors.push(too_long(LABEL_MAX, "bytes"));
     }
     if !text.is_empty() && !is_qualified(text) {
         errors.push(mismatch(
@@ -178,4 +188,86 @@ pub(crate) fn label_value(text: &str) -> Vec<String> {
         ));
     }
     errors
+}
+
+/// Key of a ConfigMap or Secret.
+pub(crate) fn config_map_key(text: &str) -> Vec<String> {
+    let mut errors = Vec::new();
+    if text.len() > SUBDOMAIN_MAX {
+        errors.push(too_long(SUBDOMAIN_MAX, "characters"));
+    }
+    let fine = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    if text.is_empty() || !text.bytes().all(fine) {
+        errors.push(mismatch(
+            "a valid config key must consist of alphanumeric characters, '-', '_' or '.'",
+            &["key.name", "KEY_NAME", "key-name"],
+            "[-._a-zA-Z0-9]+",
+        ));
+    }
+    match text {
+        "." => errors.push("must not be '.'".to_owned()),
+        ".." => errors.push("must not be '..'".to_owned()),
+        _ if text.starts_with("..") => errors.push("must not start with '..'".to_owned()),
+        _ => {}
+    }
+    errors
+}
+
+/// Name of an environment variable.
+pub(crate) fn env_var_name(text: &str) -> Vec<String> {
+    if text
+        .bytes()
+        .all(|b| (b.is_ascii_graphic() || b == b' ') && b != b'=')
+    {
+        return Vec::new();
+    }
+    vec!["a valid environment variable name must consist only of printable ASCII characters other than '='".to_owned()]
+}
+
+/// Name of a port: an IANA service name.
+pub(crate) fn port_name(text: &str) -> Vec<String> {
+    let mut errors = Vec::new();
+    if text.len() > 15 {
+        errors.push(too_long(15, "characters"));
+    }
+    if text.is_empty() || !text.bytes().all(|b| lower_alnum(b) || b == b'-') {
+        errors.push(
+            "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)".to_owned(),
+        );
+    }
+    if !text.bytes().any(|b| b.is_ascii_lowercase()) {
+        errors.push("must contain at least one letter (a-z)".to_owned());
+    }
+    if text.contains("--") {
+        errors.push("must not contain consecutive hyphens".to_owned());
+    }
+    if text.starts_with('-') || text.ends_with('-') {
+        errors.push("must not begin or end with a hyphen".to_owned());
+    }
+    errors
+}
+
+/// Name of an HTTP header.
+pub(crate) fn http_header_name(text: &str) -> Vec<String> {
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        return Vec::new();
+    }
+    vec![mismatch(
+        "a valid HTTP header must consist of alphanumeric characters or '-'",
+        &["X-Header-Name"],
+        "[-A-Za-z0-9]+",
+    )]
+}
+
+/// A percentage.
+pub(crate) fn percent(text: &str) -> Vec<String> {
+    let digits = text.strip_suffix('%').unwrap_or_default();
+    if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Vec::new();
+    }
+    vec![mismatch(
+        "a valid percent string must be a numeric string followed by an ending '%'",
+        &["1%", "93%"],
+        "[0-9]+%",
+    )]
 }

@@ -1,10 +1,86 @@
 //! Field errors with the API server's texts, and the rules that produce them.
+//!
+//! Rules are rows keyed by the type that they are for ([`rules`]); the walk applies them wherever
+//! the type occurs. The rules of `metadata` and of names are the same for all kinds, with a row
+//! for each that differs. What an update may not change is a table of its own ([`updates`]).
 
 pub(crate) mod field;
 pub(crate) mod format;
 pub(crate) mod gofmt;
+mod metadata;
+mod names;
 mod path;
+mod pods;
 #[cfg(test)]
 pub(crate) mod recording;
+mod rules;
+mod services;
+#[cfg(test)]
+mod tests;
+mod updates;
+mod walk;
+mod workloads;
+
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value};
 
 pub(crate) use path::Path;
+
+use field::ErrorList;
+use names::OnUpdate;
+use walk::Scope;
+
+use crate::schema::{Resource, TypeRef};
+
+/// What is wrong with an object of type `ty` that is to be created.
+///
+/// The object has its defaults and its generated name. Its namespace is taken to be right.
+pub(crate) fn validate_create(resource: &Resource, ty: &TypeRef, object: &Value) -> ErrorList {
+    let name = names::name_rule(&resource.group, &resource.plural);
+    let mut errors = ErrorList::new();
+    metadata::of_kind(metadata(object), &name, &mut errors);
+    content(ty, object, &mut errors);
+    if errors.is_empty() {
+        metadata::generic(metadata(object), &mut errors);
+    }
+    errors
+}
+
+/// What is wrong with an object of type `ty` that is to replace `old`.
+///
+/// Both are in the same version. The system fields have been restored; `resourceVersion` and
+/// `managedFields` are not looked at.
+pub(crate) fn validate_update(
+    resource: &Resource,
+    ty: &TypeRef,
+    new: &Value,
+    old: &Value,
+) -> ErrorList {
+    let name = names::name_rule(&resource.group, &resource.plural);
+    let mut errors = ErrorList::new();
+    metadata::generic(metadata(new), &mut errors);
+    metadata::update(metadata(new), metadata(old), &mut errors);
+    if name.on_update != OnUpdate::Skip {
+        metadata::update_of_kind(metadata(new), metadata(old), &name, &mut errors);
+    }
+    if name.on_update == OnUpdate::Both {
+        metadata::of_kind(metadata(new), &name, &mut errors);
+    }
+    content(ty, new, &mut errors);
+    updates::check(ty, new, old, &mut errors);
+    errors
+}
+
+/// All but the metadata.
+fn content(ty: &TypeRef, object: &Value, errors: &mut ErrorList) {
+    if let Value::Object(members) = object {
+        let path = &Path::ROOT;
+        walk::walk(ty, &Scope { members, path }, errors);
+    }
+}
+
+fn metadata(object: &Value) -> &Map<String, Value> {
+    static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+    object["metadata"].as_object().unwrap_or(&NONE)
+}

@@ -51,6 +51,11 @@ impl<'a> Path<'a> {
         self.with(Element::Key(key))
     }
 
+    /// What this path is inside of.
+    pub(crate) fn parent(&self) -> Option<&'a Path<'a>> {
+        self.parent
+    }
+
     fn with<'b>(&'b self, element: Element<'b>) -> Path<'b> {
         Path {
             parent: Some(self),

@@ -6,13 +6,12 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::query;
 use crate::defaults;
 use crate::registry::{DeleteOptions, FieldValidation, View};
-use crate::schema::{DecodeError, Decoded, Envelope, Schema, TypeRef};
+use crate::schema::{DecodeError, Decoded, Document, Envelope, Schema, TypeMeta, TypeRef};
 use crate::status::{Reason, Status};
 use crate::validation::gofmt::quote;
 
@@ -100,12 +99,48 @@ pub(super) struct Expected<'a> {
     pub(super) validation: FieldValidation,
 }
 
-#[derive(Deserialize, Default)]
-struct TypeMeta {
-    #[serde(default, rename = "apiVersion")]
-    api_version: String,
-    #[serde(default)]
-    kind: String,
+/// A body that is taken apart as far as it says what it is.
+enum Parsed<'a> {
+    Document(Document<'a>),
+    Protobuf(Envelope<'a>),
+}
+
+impl<'a> Parsed<'a> {
+    fn parse(body: &'a [u8], media_type: MediaType) -> Result<(Self, TypeMeta), String> {
+        let document = match media_type {
+            MediaType::Protobuf => {
+                let envelope = Envelope::parse(body).map_err(|error| error.to_string())?;
+                let meta = TypeMeta {
+                    api_version: envelope.api_version.to_owned(),
+                    kind: envelope.kind.to_owned(),
+                };
+                return Ok((Self::Protobuf(envelope), meta));
+            }
+            MediaType::Json => Document::json(body),
+            MediaType::Yaml => Document::yaml(body),
+        };
+        let read = document.and_then(|document| {
+            let meta = document.type_meta()?;
+            Ok((Self::Document(document), meta))
+        });
+        read.map_err(|error| match error {
+            DecodeError::Yaml(text) => text,
+            other => format!("couldn't get version/kind; json parse error: {other}"),
+        })
+    }
+
+    fn decode(&self, ty: &TypeRef) -> Result<Decoded, DecodeError> {
+        match self {
+            Self::Document(document) => document.decode(ty),
+            Self::Protobuf(envelope) => {
+                let value = Schema::builtin().decode_protobuf(ty, envelope.raw)?;
+                Ok(Decoded {
+                    value,
+                    complaints: Vec::new(),
+                })
+            }
+        }
+    }
 }
 
 /// Decodes a body: canonical, with defaults, and with the warnings to send along.
@@ -114,100 +149,27 @@ struct TypeMeta {
 /// 400 with kube-apiserver's text.
 pub(super) fn object(body: &[u8], expected: &Expected<'_>) -> Result<Decoded, Status> {
     let view = expected.view;
-    let envelope = match expected.media_type {
-        MediaType::Protobuf => {
-            let envelope = Envelope::parse(body);
-            Some(envelope.map_err(|error| unrecognized(view, &error.to_string(), body))?)
-        }
-        MediaType::Json | MediaType::Yaml => None,
-    };
-    let meta = match &envelope {
-        Some(envelope) => TypeMeta {
-            api_version: envelope.api_version.to_owned(),
-            kind: envelope.kind.to_owned(),
-        },
-        None => type_meta(body, expected.media_type, view)?,
-    };
-    let kind = if meta.kind.is_empty() {
-        &view.kind
-    } else {
-        &meta.kind
-    };
-    let api_version = if meta.api_version.is_empty() {
-        &view.api_version
-    } else {
-        &meta.api_version
-    };
-    check_kind(view, api_version, kind)?;
+    let (parsed, meta) =
+        Parsed::parse(body, expected.media_type).map_err(|why| unrecognized(view, &why, body))?;
+    let or = |sent: String, own: &String| if sent.is_empty() { own.clone() } else { sent };
+    let (kind, api_version) = (
+        or(meta.kind, &view.kind),
+        or(meta.api_version, &view.api_version),
+    );
+    check_kind(view, &api_version, &kind)?;
 
-    let schema = Schema::builtin();
-    let decoded = match (&envelope, expected.media_type) {
-        (Some(envelope), _) => {
-            schema
-                .decode_protobuf(&view.ty, envelope.raw)
-                .map(|value| Decoded {
-                    value,
-                    complaints: Vec::new(),
-                })
-        }
-        (None, MediaType::Yaml) => schema.decode_yaml(&view.ty, body),
-        (None, _) => schema.decode_json(&view.ty, body),
-    };
-    let mut decoded =
-        decoded.map_err(|error| unhandled(view, api_version, kind, &error.to_string()))?;
+    let mut decoded = parsed
+        .decode(&view.ty)
+        .map_err(|error| unhandled(view, &api_version, &kind, &error.to_string()))?;
     if expected.validation == FieldValidation::Strict && !decoded.complaints.is_empty() {
         let why = format!("strict decoding error: {}", decoded.complaints.join(", "));
-        return Err(unhandled(view, api_version, kind, &why));
+        return Err(unhandled(view, &api_version, &kind, &why));
     }
     if expected.validation == FieldValidation::Ignore {
         decoded.complaints.clear();
     }
     defaults::apply(&view.ty, &mut decoded.value);
     Ok(decoded)
-}
-
-/// Kind and apiVersion of a document.
-fn type_meta(body: &[u8], media_type: MediaType, view: &View) -> Result<TypeMeta, Status> {
-    let decoded = if media_type == MediaType::Yaml {
-        std::str::from_utf8(body)
-            .map_err(|error| error.to_string())
-            .and_then(|text| {
-                serde_saphyr::from_str(text)
-                    .map_err(|error| format!("yaml: {}", first_line(&error.to_string())))
-            })
-    } else {
-        serde_json::from_slice(body).map_err(|_| {
-            format!(
-                "couldn't get version/kind; json parse error: {}",
-                go_error(body, view)
-            )
-        })
-    };
-    decoded.map_err(|why| unrecognized(view, &why, body))
-}
-
-/// Go's words for a body that has no kind and apiVersion to read.
-fn go_error(body: &[u8], view: &View) -> String {
-    // What Go decodes kind and apiVersion into has no name of its own.
-    const TYPE_META: &str = r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
-    let found = match serde_json::from_slice(body) {
-        Ok(Value::Array(_)) => "array",
-        Ok(Value::String(_)) => "string",
-        Ok(Value::Number(_)) => "number",
-        Ok(Value::Bool(_)) => "bool",
-        // No JSON, or an object whose kind is no text: the decoder has the words.
-        _ => {
-            return match Schema::builtin().decode_json(&view.ty, body) {
-                Err(error) => error.to_string(),
-                Ok(_) => "kind and apiVersion have to be text".to_owned(),
-            };
-        }
-    };
-    format!("json: cannot unmarshal {found} into Go value of type {TYPE_META}")
-}
-
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or(text)
 }
 
 /// Refuses an object of another kind or version than the path's.
@@ -293,23 +255,15 @@ pub(super) fn delete_options(
     if body.is_empty() {
         return query.delete_options();
     }
-    let unreadable = |error: DecodeError| {
-        Status::bad_request(format!(
-            "the options of the deletion are unreadable: {error}"
-        ))
+    let unreadable = |why: String| {
+        Status::bad_request(format!("the options of the deletion are unreadable: {why}"))
     };
     let ty = delete_options_type()?;
-    let schema = Schema::builtin();
-    let sent: Value = match MediaType::of(headers)? {
-        MediaType::Json => schema.decode_json(&ty, body).map_err(unreadable)?.value,
-        MediaType::Yaml => schema.decode_yaml(&ty, body).map_err(unreadable)?.value,
-        MediaType::Protobuf => {
-            let envelope = Envelope::parse(body).map_err(unreadable)?;
-            schema
-                .decode_protobuf(&ty, envelope.raw)
-                .map_err(unreadable)?
-        }
-    };
+    let (parsed, _) = Parsed::parse(body, MediaType::of(headers)?).map_err(unreadable)?;
+    let sent = parsed
+        .decode(&ty)
+        .map_err(|error| unreadable(error.to_string()))?
+        .value;
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let stages: Vec<&str> = sent["dryRun"]
         .as_array()

@@ -17,9 +17,7 @@ mod resource;
 mod route;
 mod service;
 
-pub(crate) use accept::{Accept, Clause};
 pub(crate) use auth::Authentication;
-pub(crate) use reply::Reply;
 #[cfg(feature = "tls")]
 pub(crate) use service::Closing;
 pub(crate) use service::Shared;

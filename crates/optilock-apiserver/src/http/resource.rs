@@ -232,6 +232,7 @@ impl ResourceRequest<'_> {
         self.represent(Subject::Object)?;
         let options = self.query.write_options("CreateOptions")?;
         let decoded = self.decode(view, &options)?;
+        let warnings = decoded.warnings();
         self.check_namespace(target, &decoded.value)?;
         if let Some(answered) = registry::review(
             &target.resource,
@@ -241,7 +242,7 @@ impl ResourceRequest<'_> {
             let reply =
                 self.represent(Subject::Object)?
                     .value(StatusCode::CREATED, view, &answered?)?;
-            return Ok(reply.warnings(&decoded.complaints));
+            return Ok(reply.warnings(&warnings));
         }
         let stored = self
             .shared
@@ -250,13 +251,14 @@ impl ResourceRequest<'_> {
             .await?;
         Ok(self
             .reply(StatusCode::CREATED, target, view, &stored)?
-            .warnings(&decoded.complaints))
+            .warnings(&warnings))
     }
 
     async fn update(&self, target: &Target, view: &View) -> Result<Reply, Status> {
         self.represent(Subject::Object)?;
         let options = self.query.write_options("UpdateOptions")?;
         let decoded = self.decode(view, &options)?;
+        let warnings = decoded.warnings();
         let sent = decoded.value;
         self.check_name(target, &sent)?;
         self.check_namespace(target, &sent)?;
@@ -279,7 +281,7 @@ impl ResourceRequest<'_> {
         };
         Ok(self
             .reply(code, target, view, &written.stored)?
-            .warnings(&decoded.complaints))
+            .warnings(&warnings))
     }
 
     async fn patch(&self, target: &Target, view: &View) -> Result<Reply, Status> {

@@ -33,6 +33,9 @@ pub(super) fn canonical(resource: &Resource, object: &Value) -> Result<Value, St
 pub(super) fn encode(resource: &Resource, object: &Value) -> Bytes {
     let mut object = object.clone();
     set_meta(&mut object, "resourceVersion", None);
+    if let Some(ty) = &resource.storage.ty {
+        Schema::builtin().forget_empty(ty, &mut object);
+    }
     let mut out = Vec::with_capacity(1024);
     encode_as(resource.storage.ty.as_ref(), &object, &mut out);
     out.into()

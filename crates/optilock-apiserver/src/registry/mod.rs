@@ -38,7 +38,7 @@ use crate::discovery::Discovery;
 use crate::status::{Details, Status};
 use crate::store::Store;
 
-pub(crate) use changes::{Change, Changes};
+pub(crate) use changes::Change;
 pub(crate) use codec::{decode, splice_version};
 pub(crate) use delete::{FOREGROUND_FINALIZER, ORPHAN_FINALIZER};
 pub(crate) use errors::{method_not_allowed, missing_resource, not_found};
@@ -47,9 +47,8 @@ pub(crate) use object::{finalizers, is_deleting};
 pub(crate) use options::{DeleteOptions, FieldValidation, ListOptions, Propagation, WriteOptions};
 pub(crate) use resource::{Part, Resource};
 pub(crate) use review::review;
-pub(crate) use update::Build;
 pub(crate) use view::View;
-pub(crate) use watch::{Watch, WatchEvent, WatchEventType};
+pub(crate) use watch::{WatchEvent, WatchEventType};
 
 /// All resources of one server over one store.
 #[derive(Debug)]

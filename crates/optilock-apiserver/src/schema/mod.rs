@@ -13,11 +13,14 @@ mod document;
 mod encode;
 mod json;
 mod model;
+mod nil;
 mod node;
 mod protobuf;
 mod quantity;
 mod resources;
 mod table;
+#[cfg(test)]
+mod tests;
 mod time;
 mod walk;
 mod wire;
@@ -43,6 +46,17 @@ pub(crate) struct Decoded {
     /// What `fieldValidation` is about, in the API server's words and order:
     /// `unknown field "spec.foo"`, `duplicate field "spec.replicas"`. At most 100.
     pub(crate) complaints: Vec<String>,
+}
+
+impl Decoded {
+    /// The complaints as `Warning` headers have them: one for each line of a YAML complaint.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let lines = self.complaints.iter().flat_map(|complaint| {
+            let lines = complaint.strip_prefix("yaml: unmarshal errors:\n");
+            lines.unwrap_or(complaint).split('\n').map(str::trim)
+        });
+        lines.map(str::to_owned).collect()
+    }
 }
 
 /// A document that is no object of the asked type. The text is the API server's, without the
@@ -107,6 +121,13 @@ impl Schema {
         let node = Node::from_value(value, 0)
             .ok_or_else(|| DecodeError::Syntax("exceeded max depth".into()))?;
         walk::decode(ty, &node)
+    }
+
+    /// Turns empty lists and maps into none, as storing an object does in kube-apiserver.
+    pub(crate) fn forget_empty(&self, ty: &TypeRef, value: &mut Value) {
+        if let Value::Object(object) = value {
+            nil::forget_empty(ty, object);
+        }
     }
 
     /// Appends the canonical JSON of a canonical value: fields in Go struct order, maps sorted,

@@ -1,8 +1,12 @@
 //! Objects, lists and events in the representation that the client asked for.
 
+mod event;
+mod indent;
+
+pub(in crate::http) use indent::indented;
+
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::CONTENT_TYPE;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -10,9 +14,7 @@ use super::accept::{Accept, Clause};
 use super::query::Query;
 use super::reply::{JSON, Reply, YAML};
 use crate::discovery::{IncludeObject, Table, list_metadata, partial_metadata};
-use crate::registry::{
-    List, Resource, Stored, View, WatchEvent, WatchEventType, decode, splice_version,
-};
+use crate::registry::{List, Resource, Stored, View, decode, splice_version};
 use crate::schema::{Schema, TypeRef};
 use crate::status::{Details, Reason, Status};
 
@@ -20,7 +22,7 @@ const META_GROUP: &str = "meta.k8s.io";
 
 /// How an answer is written.
 #[derive(Debug, Clone)]
-pub(super) struct Representation {
+pub(in crate::http) struct Representation {
     form: Form,
     format: Format,
 }
@@ -46,7 +48,7 @@ enum Format {
 
 /// What is to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Subject {
+pub(in crate::http) enum Subject {
     Object,
     List,
     Watch,
@@ -57,7 +59,7 @@ impl Representation {
     ///
     /// # Errors
     /// 406 when none can; 400 for an `includeObject` that is none.
-    pub(super) fn negotiate(
+    pub(in crate::http) fn negotiate(
         accept: &Accept,
         subject: Subject,
         query: &Query,
@@ -120,7 +122,7 @@ impl Representation {
     }
 
     /// One object through a view.
-    pub(super) fn object(
+    pub(in crate::http) fn object(
         &self,
         code: StatusCode,
         resource: &Resource,
@@ -147,7 +149,7 @@ impl Representation {
     }
 
     /// An object that is stored nowhere. It is never turned into a table.
-    pub(super) fn value(
+    pub(in crate::http) fn value(
         &self,
         code: StatusCode,
         view: &View,
@@ -157,7 +159,7 @@ impl Representation {
     }
 
     /// A list.
-    pub(super) fn list(
+    pub(in crate::http) fn list(
         &self,
         resource: &Resource,
         list: &List,
@@ -227,7 +229,11 @@ impl Representation {
     }
 
     /// A whole document that is JSON so far.
-    pub(super) fn document(&self, code: StatusCode, mut json: Vec<u8>) -> Result<Reply, Status> {
+    pub(in crate::http) fn document(
+        &self,
+        code: StatusCode,
+        mut json: Vec<u8>,
+    ) -> Result<Reply, Status> {
         match self.format {
             Format::Json { pretty: false } => {
                 json.push(b'\n');
@@ -237,102 +243,6 @@ impl Representation {
                 Ok(Reply::new(code, JSON, Bytes::from(indented(&json))))
             }
             Format::Yaml => Ok(Reply::new(code, YAML, Bytes::from(yaml(&json)?))),
-        }
-    }
-
-    /// The frame of one event of a watch. `first` is set for the first one, which alone carries a table's columns.
-    pub(super) fn event(
-        &self,
-        resource: &Resource,
-        event: &WatchEvent,
-        first: bool,
-        now: Timestamp,
-    ) -> Bytes {
-        let (kind, object) = match event {
-            WatchEvent::Change(kind, stored) => {
-                let name = match kind {
-                    WatchEventType::Added => "ADDED",
-                    WatchEventType::Modified => "MODIFIED",
-                    WatchEventType::Deleted => "DELETED",
-                };
-                match self.event_object(resource, stored, first, now) {
-                    Ok(object) => (name, object),
-                    Err(status) => ("ERROR", status.to_json().to_string().into_bytes()),
-                }
-            }
-            WatchEvent::Bookmark {
-                revision,
-                initial_events_end,
-            } => (
-                "BOOKMARK",
-                self.bookmark(resource, *revision, *initial_events_end, first, now),
-            ),
-            WatchEvent::Error(status) => ("ERROR", status.to_json().to_string().into_bytes()),
-        };
-        let mut frame = Vec::with_capacity(object.len() + 40);
-        frame.extend_from_slice(b"{\"type\":\"");
-        frame.extend_from_slice(kind.as_bytes());
-        frame.extend_from_slice(b"\",\"object\":");
-        frame.extend_from_slice(&object);
-        frame.extend_from_slice(b"}\n");
-        frame.into()
-    }
-
-    fn event_object(
-        &self,
-        resource: &Resource,
-        stored: &Stored,
-        first: bool,
-        now: Timestamp,
-    ) -> Result<Vec<u8>, Status> {
-        let mut out = Vec::new();
-        match (&self.form, &resource.ty) {
-            (Form::Object, Some(ty)) if !resource.is_storage_version() => {
-                Schema::builtin().encode(ty, &decode(resource, stored)?, &mut out);
-            }
-            (Form::Object, _) => splice_version(stored, &mut out),
-            _ => return Ok(self.transformed(resource, &decode(resource, stored)?, first, now)),
-        }
-        Ok(out)
-    }
-
-    fn transformed(
-        &self,
-        resource: &Resource,
-        object: &Value,
-        first: bool,
-        now: Timestamp,
-    ) -> Vec<u8> {
-        match &self.form {
-            Form::Table { version, include } => {
-                let metadata = json!({"resourceVersion": object["metadata"]["resourceVersion"]});
-                let table = Table::new(resource, *include, version);
-                table.render(std::slice::from_ref(object), &metadata, first, now)
-            }
-            Form::Metadata { version } => metadata_only(object, version),
-            Form::Object => object.to_string().into_bytes(),
-        }
-    }
-
-    fn bookmark(
-        &self,
-        resource: &Resource,
-        revision: u64,
-        end: bool,
-        first: bool,
-        now: Timestamp,
-    ) -> Vec<u8> {
-        let mut metadata = json!({"resourceVersion": revision.to_string()});
-        if end {
-            metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
-        }
-        let object = json!({"kind": *resource.api.kind, "apiVersion": resource.api_version(), "metadata": metadata});
-        match (&self.form, &resource.ty) {
-            (Form::Object, Some(ty)) => match Schema::builtin().normalize(ty, &object) {
-                Ok(decoded) => encode(ty, &decoded.value),
-                Err(_) => object.to_string().into_bytes(),
-            },
-            _ => self.transformed(resource, &object, first, now),
         }
     }
 }
@@ -350,7 +260,10 @@ fn metadata_only(object: &Value, api_version: &str) -> Vec<u8> {
 }
 
 /// Answer of a deletion that left nothing.
-pub(super) fn gone(representation: &Representation, details: &Details) -> Result<Reply, Status> {
+pub(in crate::http) fn gone(
+    representation: &Representation,
+    details: &Details,
+) -> Result<Reply, Status> {
     let details = serde_json::to_string(details)
         .map_err(|error| Status::untyped(format!("the answer can't be written: {error}")))?;
     let text = format!(
@@ -367,74 +280,9 @@ impl Representation {
 }
 
 /// A JSON document as YAML.
-pub(super) fn yaml(json: &[u8]) -> Result<String, Status> {
+pub(in crate::http) fn yaml(json: &[u8]) -> Result<String, Status> {
     let unwritable =
         |error: String| Status::untyped(format!("the answer can't be written as YAML: {error}"));
     let value: Value = serde_json::from_slice(json).map_err(|e| unwritable(e.to_string()))?;
     serde_saphyr::to_string(&value).map_err(|e| unwritable(e.to_string()))
-}
-
-/// JSON with line breaks and two spaces a level, as Go's `json.Indent` makes it.
-pub(super) fn indented(json: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(json.len() * 2);
-    let mut depth = 0usize;
-    let mut in_string = false;
-    let mut escaped = false;
-    let newline = |out: &mut Vec<u8>, depth: usize| {
-        out.push(b'\n');
-        out.extend(std::iter::repeat_n(b' ', depth * 2));
-    };
-    for (at, &byte) in json.iter().enumerate() {
-        if in_string {
-            out.push(byte);
-            in_string = escaped || byte != b'"';
-            escaped = !escaped && byte == b'\\';
-            continue;
-        }
-        match byte {
-            b'{' | b'[' => {
-                out.push(byte);
-                if !matches!(json.get(at + 1), Some(b'}' | b']')) {
-                    depth += 1;
-                    newline(&mut out, depth);
-                }
-            }
-            b'}' | b']' => {
-                if !matches!(at.checked_sub(1).map(|at| json[at]), Some(b'{' | b'[')) {
-                    depth = depth.saturating_sub(1);
-                    newline(&mut out, depth);
-                }
-                out.push(byte);
-            }
-            b',' => {
-                out.push(byte);
-                newline(&mut out, depth);
-            }
-            b':' => out.extend_from_slice(b": "),
-            b'"' => {
-                in_string = true;
-                out.push(byte);
-            }
-            b' ' | b'\n' | b'\r' | b'\t' => {}
-            _ => out.push(byte),
-        }
-    }
-    out
-}
-
-/// The header of a stream of events.
-pub(super) fn stream_content_type() -> (http::HeaderName, &'static str) {
-    (CONTENT_TYPE, JSON)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::indented;
-
-    #[test]
-    fn indentation_is_that_of_go() {
-        let compact = br#"{"a":{},"b":[],"c":[1,"x, {y}: \" \\"],"d":{"e":null}}"#;
-        let expected = "{\n  \"a\": {},\n  \"b\": [],\n  \"c\": [\n    1,\n    \"x, {y}: \\\" \\\\\"\n  ],\n  \"d\": {\n    \"e\": null\n  }\n}";
-        assert_eq!(String::from_utf8(indented(compact)).unwrap(), expected);
-    }
 }

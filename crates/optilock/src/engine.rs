@@ -7,17 +7,15 @@ use tokio::time::Instant;
 use crate::Interrupt;
 use crate::limits::Limits;
 
-/// How an attempt ended.
-pub(crate) enum Flow<T, E> {
+/// How an attempt ended that has not failed for good.
+pub(crate) enum Flow<T> {
     /// Successfully.
     Done(T),
     /// In a way that may be better next time, but not before `at_least` has passed.
     Again { at_least: Duration },
-    /// For good.
-    Fail(E),
 }
 
-impl<T, E> Flow<T, E> {
+impl<T> Flow<T> {
     /// Try again as soon as the pace allows.
     pub(crate) const AGAIN: Self = Self::Again {
         at_least: Duration::ZERO,

@@ -217,9 +217,9 @@ impl<'a> Retry<'a> {
         condition: impl FnMut() -> Fut,
     ) -> Result<(), RetryError<E>> {
         self.run(condition, |result| match result {
-            Ok(true) => Flow::Done(()),
-            Ok(false) => Flow::AGAIN,
-            Err(error) => Flow::Fail(error),
+            Ok(true) => Ok(Flow::Done(())),
+            Ok(false) => Ok(Flow::AGAIN),
+            Err(error) => Err(error),
         })
         .await
     }
@@ -240,12 +240,12 @@ impl<'a> Retry<'a> {
         let mut last = None;
         let result = self
             .run(operation, |result| match result {
-                Ok(output) => Flow::Done(output),
+                Ok(output) => Ok(Flow::Done(output)),
                 Err(error) if retriable(&error) => {
                     last = Some(error);
-                    Flow::AGAIN
+                    Ok(Flow::AGAIN)
                 }
-                Err(error) => Flow::Fail(error),
+                Err(error) => Err(error),
             })
             .await;
         result.map_err(|error| {
@@ -276,14 +276,13 @@ impl<'a> Retry<'a> {
     async fn run<R, T, E, Fut: Future<Output = R>>(
         mut self,
         mut attempt: impl FnMut() -> Fut,
-        mut judge: impl FnMut(R) -> Flow<T, E>,
+        mut judge: impl FnMut(R) -> Result<Flow<T>, E>,
     ) -> Result<T, RetryError<E>> {
         let mut engine = Engine::new(&self.limits, self.backoff.delays_with(self.random));
         loop {
             engine.begin()?;
-            let at_least = match judge(attempt().await) {
+            let at_least = match judge(attempt().await).map_err(RetryError::Failed)? {
                 Flow::Done(output) => return Ok(output),
-                Flow::Fail(error) => return Err(RetryError::Failed(error)),
                 Flow::Again { at_least } => at_least,
             };
             let delay = engine.pause(at_least)?;

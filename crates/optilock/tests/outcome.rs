@@ -133,6 +133,7 @@ async fn a_connection_that_is_never_made_is_refused() {
         .await
         .unwrap_err();
     assert!(matches!(error.reason(), Reason::Refused(_)), "{error}");
+    assert!(error.to_string().contains("Connection refused"), "{error}");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Effort, Target, Winner};
+use crate::interrupt::chain;
 use crate::{BoxError, Interrupt, Outcome};
 
 /// An update that failed, with what it was about and what was tried.
@@ -142,8 +143,9 @@ pub enum Reason {
          check the connection to the server or allow more with `attempt_timeout`"
     )]
     ReadTimeout(Duration),
-    /// The server turned the write down, for a reason that trying again doesn't cure.
-    #[error("the server refused the write: {}", text(.0))]
+    /// The write was turned down, by the server or on the way there, for a reason that trying again
+    /// at once doesn't cure. Nothing was written.
+    #[error("the write was refused: {}", text(.0))]
     Refused(#[source] kube::Error),
     /// The write may or may not have been carried out.
     ///
@@ -222,12 +224,22 @@ pub enum Doubt {
     Interrupted(#[source] Interrupt),
 }
 
-/// The text of an error of kube's: the server's own message, if it sent one.
+/// The text of an error of kube's: the server's own message, if it sent one, else all that is known.
 fn text(error: &kube::Error) -> Cow<'_, str> {
-    match error {
-        kube::Error::Api(status) if !status.message.is_empty() => Cow::from(&status.message),
-        error => Cow::from(error.to_string()),
+    if let kube::Error::Api(status) = error
+        && !status.message.is_empty()
+    {
+        return Cow::from(&status.message);
     }
+    // What went wrong with a connection is told by the innermost source.
+    let mut text = error.to_string();
+    for source in chain(error).skip(1).map(ToString::to_string) {
+        if !text.contains(&source) {
+            text += ": ";
+            text += &source;
+        }
+    }
+    Cow::from(text)
 }
 
 /// What the attempts have seen, for the text of an interruption.

@@ -10,12 +10,12 @@ use kube::core::Status;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a, K> {
-    /// The object was read.
+    /// The object is there: it was read, or given [to start from](crate::Update::from).
     #[non_exhaustive]
     Read {
-        /// The attempt it was read for.
+        /// The attempt it is for.
         attempt: u32,
-        /// The version that was read.
+        /// Its version.
         resource_version: &'a str,
         /// The object, before the closure changes it.
         object: &'a K,

@@ -67,9 +67,9 @@ where
     }
 
     /// The object at hand, or a fresh one.
-    async fn read(&mut self, deadline: Option<Instant>) -> Result<K, Flow<Done<K>, Reason>> {
+    async fn read(&mut self, deadline: Option<Instant>) -> Result<Flow<K>, Reason> {
         if let Some(object) = self.at_hand.take() {
-            return Ok(object);
+            return Ok(Flow::Done(object));
         }
         self.effort.requests += 1;
         let read = self
@@ -77,14 +77,14 @@ where
             .guard(in_time(deadline, self.api.get(self.name)));
         let object = match read.await {
             Ok(Some(Ok(object))) => object,
-            Ok(Some(Err(error))) => return Err(self.read_failed(error)),
-            Ok(None) => return Err(Flow::Fail(Reason::ReadTimeout(self.attempt_timeout))),
-            Err(interrupt) => return Err(Flow::Fail(self.interrupted(interrupt))),
+            Ok(Some(Err(error))) => return self.read_failed(error),
+            Ok(None) => return Err(Reason::ReadTimeout(self.attempt_timeout)),
+            Err(interrupt) => return Err(self.interrupted(interrupt)),
         };
         if let Some(beaten) = self.beaten.take() {
             self.winner = Winner::since(&beaten, object.meta()).or(self.winner.take());
         }
-        Ok(object)
+        Ok(Flow::Done(object))
     }
 
     /// Tells the observer and the log.
@@ -94,17 +94,17 @@ where
     }
 
     /// A read can be repeated whenever the server asks for it.
-    fn read_failed(&mut self, error: kube::Error) -> Flow<Done<K>, Reason> {
+    fn read_failed(&mut self, error: kube::Error) -> Result<Flow<K>, Reason> {
         match &error {
             kube::Error::Api(status) if status.code == 429 || retry_after(status).is_some() => {
                 let status = status.clone();
-                self.throttled(&status, error)
+                Ok(self.throttled(&status, error))
             }
-            _ => Flow::Fail(Reason::Read(error)),
+            _ => Err(Reason::Read(error)),
         }
     }
 
-    fn throttled(&mut self, status: &Status, error: kube::Error) -> Flow<Done<K>, Reason> {
+    fn throttled<T>(&mut self, status: &Status, error: kube::Error) -> Flow<T> {
         self.tell(&Event::Throttled {
             attempt: self.effort.attempts,
             status,
@@ -125,7 +125,6 @@ where
             self.effort.attempts += 1;
             let at_least = match self.try_once().await.map_err(RetryError::Failed)? {
                 Flow::Done(done) => return Ok(done),
-                Flow::Fail(reason) => return Err(RetryError::Failed(reason)),
                 Flow::Again { at_least } => at_least,
             };
             let delay = engine.pause(at_least)?;
@@ -140,12 +139,12 @@ where
         }
     }
 
-    async fn try_once(&mut self) -> Result<Flow<Done<K>, Reason>, Reason> {
+    async fn try_once(&mut self) -> Result<Flow<Done<K>>, Reason> {
         let attempt = self.effort.attempts;
         let deadline = after(self.attempt_timeout);
-        let mut object = match self.read(deadline).await {
-            Ok(object) => object,
-            Err(flow) => return Ok(flow),
+        let mut object = match self.read(deadline).await? {
+            Flow::Done(object) => object,
+            Flow::Again { at_least } => return Ok(Flow::Again { at_least }),
         };
         let base = Base::of(object.meta(), self.name)?;
         if let Some(expected) = self.pinned.as_ref().filter(|uid| *uid != base.uid()) {
@@ -189,7 +188,7 @@ where
         base: Base,
         object: &serde_json::Value,
         deadline: Option<Instant>,
-    ) -> Result<Flow<Done<K>, Reason>, Reason> {
+    ) -> Result<Flow<Done<K>>, Reason> {
         let body = serde_json::to_vec(object)
             .map_err(|error| Reason::Encode(kube::Error::SerdeError(error)))?;
         self.effort.requests += 1;
@@ -206,7 +205,7 @@ where
         &mut self,
         base: Base,
         Answer { result, repeated }: Answer<K>,
-    ) -> Result<Flow<Done<K>, Reason>, Reason> {
+    ) -> Result<Flow<Done<K>>, Reason> {
         let attempt = self.effort.attempts;
         let error = match result {
             Ok(object) => {

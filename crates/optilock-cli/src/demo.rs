@@ -32,10 +32,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// The name of the Deployment, which must not exist yet
-    #[arg(long, default_value = "nginx-deployment")]
+    #[arg(long, default_value = "nginx-deployment", value_parser = options::name)]
     name: String,
     /// The namespace of the Deployment, which must exist
-    #[arg(long, default_value = "default")]
+    #[arg(long, default_value = "default", value_parser = options::namespace)]
     namespace: String,
     /// How many workers update it
     #[arg(long, value_name = "N", default_value = "5", value_parser = options::workers, allow_hyphen_values = true)]
@@ -59,11 +59,13 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     let target = args.target().await?;
     let version = tokio::select! {
         version = target.version() => version?,
-        () = stop.requested() => return Ok(Code::Interrupted.into()),
+        _ = stop.requested() => return Ok(Code::Interrupted.into()),
     };
-    let where_it_runs = match lang {
-        Lang::En => format!("Kubernetes {version} at {}", target.address()),
-        Lang::Zh => format!("Kubernetes {version}, {}", target.address()),
+    let where_it_runs = match (lang, &args.kubeconfig) {
+        (Lang::En, Some(_)) => format!("API server {version} at {}", target.address()),
+        (Lang::En, None) => format!("embedded API server {version}"),
+        (Lang::Zh, Some(_)) => format!("API server {version}, {}", target.address()),
+        (Lang::Zh, None) => format!("内置 API server {version}"),
     };
     if !args.may_write(lang, &where_it_runs)? {
         return Err(Failure::new(
@@ -95,7 +97,7 @@ impl Args {
     async fn target(&self) -> Result<Target, Failure> {
         match &self.kubeconfig {
             Some(path) => Ok(Target::from_kubeconfig(path).await?),
-            None => Err(Failure::new(Code::Usage, "give --kubeconfig")),
+            None => Ok(Target::embedded()),
         }
     }
 
@@ -212,7 +214,16 @@ impl Demo {
                 self.screen.end_progress();
                 self.clean_up().await?;
                 match ended {
-                    Ended::Interrupted => Ok(Code::Interrupted.into()),
+                    Ended::Interrupted => {
+                        eprintln!(
+                            "{}",
+                            self.lang.choose(
+                                "interrupted; nothing is left behind",
+                                "已中断; 没有遗留任何对象"
+                            )
+                        );
+                        Ok(Code::Interrupted.into())
+                    }
                     Ended::Failed(failure) => Err(failure),
                 }
             }
@@ -225,15 +236,16 @@ impl Demo {
     ) -> Result<Vec<Outcome>, Ended> {
         tokio::select! {
             checked = self.runner.check_rights() => checked?,
-            () = self.stop.requested() => return Err(Ended::Interrupted),
+            _ = self.stop.requested() => return Err(Ended::Interrupted),
         }
         let mut outcomes = Vec::new();
         for (title, experiment) in experiments {
+            let title = title.text(self.lang);
             let throttle = self.lang.throttle(experiment.throttle);
-            let title = format!("{} ({throttle})", title.text(self.lang));
             self.screen.line(Role::Plain, "")?;
-            self.screen.line(Role::Title, &title)?;
-            outcomes.push(self.run_one(&title, experiment).await?);
+            self.screen
+                .text(Role::Title, &format!("{title} ({throttle})"))?;
+            outcomes.push(self.run_one(title, experiment).await?);
         }
         Ok(outcomes)
     }
@@ -254,7 +266,7 @@ impl Demo {
         let outcome = loop {
             tokio::select! {
                 biased;
-                () = stop.requested() => return Err(Ended::Interrupted),
+                _ = stop.requested() => return Err(Ended::Interrupted),
                 Some(event) = received.recv() => show(event)?,
                 outcome = &mut run => break outcome,
             }
@@ -270,7 +282,7 @@ impl Demo {
     async fn clean_up(&mut self) -> Result<(), Failure> {
         tokio::select! {
             cleaned = self.runner.clean_up() => Ok(cleaned?),
-            () = self.stop.requested() => Err(Failure::new(
+            _ = self.stop.requested() => Err(Failure::new(
                 Code::Interrupted,
                 "interrupted while deleting; the Deployment may still be there",
             )),
@@ -287,7 +299,7 @@ impl Demo {
         }
         screen.line(Role::Plain, "")?;
         if let Some(lesson) = summary::lesson(lang, outcomes) {
-            screen.line(Role::Plain, &lesson)?;
+            screen.text(Role::Plain, &lesson)?;
         }
         let complaints: Vec<_> = outcomes
             .iter()
@@ -297,7 +309,7 @@ impl Demo {
             return Ok(ExitCode::SUCCESS);
         }
         for complaint in complaints {
-            eprintln!("{complaint}");
+            eprintln!("error: {complaint}");
         }
         Ok(Code::Failed.into())
     }
@@ -330,7 +342,7 @@ fn show(
         _ => Role::Plain,
     };
     for line in lang.log(&event.kind) {
-        screen.line(role, &format!("{} {line}", clock.stamp(event.at)))?;
+        screen.text(role, &format!("{} {line}", clock.stamp(event.at)))?;
     }
     Ok(())
 }

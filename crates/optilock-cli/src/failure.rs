@@ -10,6 +10,8 @@ pub(crate) struct Failure {
     code: Code,
     message: String,
     hints: Vec<String>,
+    /// There is nobody to tell.
+    silent: bool,
 }
 
 /// The exit codes of every command.
@@ -35,6 +37,7 @@ impl Failure {
             code,
             message: message.into(),
             hints: Vec::new(),
+            silent: false,
         }
     }
 
@@ -45,6 +48,9 @@ impl Failure {
 
     /// Says it on stderr, as clap says what is wrong with options.
     pub(crate) fn report(&self) -> ExitCode {
+        if self.silent {
+            return self.code.into();
+        }
         eprintln!("error: {}", self.message);
         for hint in &self.hints {
             eprintln!("  {hint}");
@@ -54,8 +60,12 @@ impl Failure {
 }
 
 impl From<std::io::Error> for Failure {
+    /// Of printing. Whoever closes the pipe, as `head` does, has seen enough and needs no message.
     fn from(error: std::io::Error) -> Self {
-        Self::new(Code::Failed, error.to_string())
+        Self {
+            silent: error.kind() == std::io::ErrorKind::BrokenPipe,
+            ..Self::new(Code::Failed, format!("input or output failed: {error}"))
+        }
     }
 }
 

@@ -3,8 +3,10 @@
 mod demo;
 mod duration;
 mod failure;
+mod kubeconfig;
 mod lang;
 mod options;
+mod serve;
 mod stop;
 mod summary;
 mod table;
@@ -13,6 +15,7 @@ mod term;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// Concurrent writes to Kubernetes objects: safe, cheap and explainable
 #[derive(Debug, Parser)]
@@ -25,10 +28,12 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Args),
+    Serve(serve::Args),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    log_to_stderr();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return failure::Failure::from(error).report(),
@@ -36,7 +41,20 @@ fn main() -> ExitCode {
     let done = runtime.block_on(async {
         match cli.command {
             Command::Demo(args) => demo::run(args).await,
+            Command::Serve(args) => serve::run(args).await,
         }
     });
     done.unwrap_or_else(|failure| failure.report())
+}
+
+/// Warnings, or what RUST_LOG says, on stderr.
+fn log_to_stderr() {
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::WARN.into())
+        .from_env_lossy();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(console::colors_enabled_stderr())
+        .init();
 }

@@ -86,6 +86,33 @@ pub(crate) fn workers(text: &str) -> Result<usize, String> {
     }
 }
 
+/// The name of an object: a DNS subdomain.
+pub(crate) fn name(text: &str) -> Result<String, String> {
+    const MAX: usize = 253;
+    if text.len() <= MAX && text.split('.').all(is_label) {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "take lower case letters, digits, `-` and `.`, {MAX} at most, a letter or digit at both ends"
+    ))
+}
+
+/// The name of a namespace: a DNS label.
+pub(crate) fn namespace(text: &str) -> Result<String, String> {
+    const MAX: usize = 63;
+    if text.len() <= MAX && is_label(text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "take lower case letters, digits and `-`, {MAX} at most, a letter or digit at both ends"
+    ))
+}
+
+fn is_label(text: &str) -> bool {
+    let inner = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    !text.is_empty() && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
+}
+
 fn not_negative(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(number) if (0.0..=f64::MAX).contains(&number) => Ok(number),

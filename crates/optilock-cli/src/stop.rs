@@ -3,13 +3,30 @@
 use std::io;
 
 #[cfg(unix)]
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
-/// Ctrl-c, SIGTERM, or the end of the terminal.
+/// How the wish was expressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// Ctrl-c.
+    Interrupt,
+    /// SIGTERM.
+    #[cfg_attr(not(unix), expect(dead_code))]
+    Terminate,
+    /// The terminal is gone.
+    #[cfg_attr(not(unix), expect(dead_code))]
+    Hangup,
+}
+
+/// The signals that ask the program to end.
 #[derive(Debug)]
 pub(crate) struct Stop {
     #[cfg(unix)]
-    signals: [Signal; 3],
+    interrupt: Stream,
+    #[cfg(unix)]
+    terminate: Stream,
+    #[cfg(unix)]
+    hangup: Stream,
 }
 
 impl Stop {
@@ -17,30 +34,31 @@ impl Stop {
     pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self {
             #[cfg(unix)]
-            signals: [
-                signal(SignalKind::interrupt())?,
-                signal(SignalKind::terminate())?,
-                signal(SignalKind::hangup())?,
-            ],
+            interrupt: signal(SignalKind::interrupt())?,
+            #[cfg(unix)]
+            terminate: signal(SignalKind::terminate())?,
+            #[cfg(unix)]
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
     /// Waits for the next of them.
     #[cfg(unix)]
-    pub(crate) async fn requested(&mut self) {
-        let [interrupt, terminate, hangup] = &mut self.signals;
+    pub(crate) async fn requested(&mut self) -> Signal {
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.terminate.recv() => Signal::Terminate,
+            _ = self.hangup.recv() => Signal::Hangup,
         }
     }
 
     /// Waits for the next of them.
     #[cfg(not(unix))]
-    pub(crate) async fn requested(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
+    pub(crate) async fn requested(&mut self) -> Signal {
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => Signal::Interrupt,
+            // There are no signals here.
+            Err(_) => std::future::pending().await,
         }
     }
 }

@@ -37,12 +37,16 @@ const FIELDS: &[Field] = &[
         alignment: Alignment::Left,
         cell: |lang, outcome| lang.strategy(outcome.strategy).to_owned(),
     },
-    number(&["final value", "final"], &["最终值"], |_, outcome| {
-        outcome.final_value.to_string()
-    }),
-    number(&["succeeded", "ok"], &["成功"], |_, outcome| {
-        outcome.succeeded.to_string()
-    }),
+    number(
+        &["final value", "final value", "final"],
+        &["最终值"],
+        |_, outcome| outcome.final_value.to_string(),
+    ),
+    number(
+        &["succeeded", "succeeded", "ok"],
+        &["成功"],
+        |_, outcome| outcome.succeeded.to_string(),
+    ),
     number(&["conflicts"], &["冲突"], |_, outcome| {
         outcome.conflicts.to_string()
     }),
@@ -100,19 +104,13 @@ pub(crate) fn table(lang: Lang, outcomes: &[Outcome]) -> Table {
     }
 }
 
-/// What the throttle costs and what the lock costs, told by the strategy that ran with and without
-/// the throttle and took longest.
+/// What the throttle costs and what the lock costs, told by the tutorial's second experiment.
 pub(crate) fn lesson(lang: Lang, outcomes: &[Outcome]) -> Option<String> {
-    let free = |throttled: &&Outcome| {
-        let same =
-            |other: &&Outcome| other.throttle.is_none() && other.strategy == throttled.strategy;
-        outcomes.iter().find(same)
-    };
-    let (throttled, free) = outcomes
+    let mut retries = outcomes
         .iter()
-        .filter(|outcome| outcome.throttle.is_some())
-        .filter_map(|throttled| Some((throttled, free(&throttled)?)))
-        .max_by_key(|(throttled, _)| throttled.took)?;
+        .filter(|outcome| outcome.strategy == "retry-on-conflict");
+    let throttled = retries.clone().find(|outcome| outcome.throttle.is_some())?;
+    let free = retries.find(|outcome| outcome.throttle.is_none())?;
     let name = lang.strategy(throttled.strategy);
     let (with, without) = (throttled.took.as_millis(), free.took.as_millis());
     let waited = throttled.shares.throttled.as_millis();

@@ -26,6 +26,8 @@ pub(crate) struct Group {
 
 /// What stands between two columns.
 const GAP: &str = "  ";
+/// What stands before the cells of a row that became a paragraph.
+const INDENT: &str = "    ";
 
 impl Table {
     /// The table in as few variants of its headers as fit into `width` columns (any number where
@@ -78,8 +80,21 @@ impl Table {
                 if let Some((name, _)) = cells.next() {
                     lines.push(name.clone());
                 }
-                let pairs = cells.map(|(cell, column)| format!("{} {cell}", column.header(0)));
-                lines.extend(fill(pairs, width.unwrap_or(usize::MAX)));
+                let last = row.len() - 2;
+                let pairs: Vec<_> = cells
+                    .enumerate()
+                    .map(|(index, (cell, column))| {
+                        let comma = if index == last { "" } else { "," };
+                        format!("{} {cell}{comma}", column.header(0))
+                    })
+                    .collect();
+                let pairs: Vec<_> = pairs.iter().map(String::as_str).collect();
+                let width = width.unwrap_or(usize::MAX).saturating_sub(INDENT.len());
+                lines.extend(
+                    fill(&pairs, width)
+                        .into_iter()
+                        .map(|line| format!("{INDENT}{line}")),
+                );
             }
         }
         lines
@@ -100,26 +115,110 @@ fn fits(lines: &[String], width: Option<usize>) -> bool {
     width.is_none_or(|width| lines.iter().all(|line| measure_text_width(line) <= width))
 }
 
-/// Pieces, separated by commas, in indented lines of at most `width` columns.
-fn fill(pieces: impl Iterator<Item = String>, width: usize) -> Vec<String> {
-    const INDENT: &str = "    ";
+/// A text in lines of at most `width` columns, broken at its spaces.
+pub(crate) fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
+    match width {
+        None => vec![text.to_owned()],
+        Some(width) => fill(&text.split(' ').collect::<Vec<_>>(), width),
+    }
+}
+
+/// Pieces, separated by spaces, in lines of at most `width` columns. A piece that is wider has a line
+/// of its own.
+fn fill(pieces: &[&str], width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for piece in pieces {
         match lines.last_mut() {
-            // The comma that may still follow counts too.
-            Some(line)
-                if measure_text_width(line) + measure_text_width(&piece) + GAP.len() < width =>
-            {
-                line.push_str(", ");
-                line.push_str(&piece);
+            Some(line) if measure_text_width(line) + 1 + measure_text_width(piece) <= width => {
+                line.push(' ');
+                line.push_str(piece);
             }
-            last => {
-                if let Some(line) = last {
-                    line.push(',');
-                }
-                lines.push(format!("{INDENT}{piece}"));
-            }
+            _ => lines.push((*piece).to_owned()),
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        let column = |headers: &[&'static str], alignment| Column {
+            headers: headers.to_vec(),
+            alignment,
+        };
+        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
+        Table {
+            columns: vec![
+                column(&["方法"], Alignment::Left),
+                column(&["final value", "final"], Alignment::Right),
+                column(&["ms"], Alignment::Right),
+            ],
+            groups: vec![
+                Group {
+                    title: "a:".into(),
+                    rows: vec![row(["不重试", "101", "404"]), row(["optilock", "105", "9"])],
+                },
+                Group {
+                    title: "b:".into(),
+                    rows: vec![row(["冲突重试", "105", "12345"])],
+                },
+            ],
+        }
+    }
+
+    #[test]
+    fn aligns_wide_characters() {
+        let expected = [
+            "方法      final value     ms",
+            "a:",
+            "不重试            101    404",
+            "optilock          105      9",
+            "b:",
+            "冲突重试          105  12345",
+        ];
+        assert_eq!(table().lines(None), expected);
+        assert_eq!(table().lines(Some(28)), expected);
+    }
+
+    #[test]
+    fn shortens_its_headers_where_it_must() {
+        let expected = [
+            "方法      final     ms",
+            "a:",
+            "不重试      101    404",
+            "optilock    105      9",
+            "b:",
+            "冲突重试    105  12345",
+        ];
+        assert_eq!(table().lines(Some(27)), expected);
+        assert_eq!(table().lines(Some(22)), expected);
+    }
+
+    #[test]
+    fn becomes_paragraphs_where_not_even_that_fits() {
+        let expected = [
+            "a:",
+            "不重试",
+            "    final value 101,",
+            "    ms 404",
+            "optilock",
+            "    final value 105,",
+            "    ms 9",
+            "b:",
+            "冲突重试",
+            "    final value 105,",
+            "    ms 12345",
+        ];
+        assert_eq!(table().lines(Some(21)), expected);
+    }
+
+    #[test]
+    fn wraps_at_spaces() {
+        assert_eq!(wrap("ab cd efg h", Some(5)), ["ab cd", "efg h"]);
+        assert_eq!(wrap("abcdefgh ij", Some(5)), ["abcdefgh", "ij"]);
+        assert_eq!(wrap("ab cd", None), ["ab cd"]);
+        assert_eq!(wrap("中文 ab", Some(6)), ["中文", "ab"]);
+    }
 }

@@ -8,6 +8,8 @@ use std::{
 use console::Term;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::table::wrap;
+
 /// What a line is, which decides its colour where there are colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -64,6 +66,13 @@ impl Screen {
         }
     }
 
+    /// Prints a text, broken at its spaces where the terminal is too narrow for it.
+    pub(crate) fn text(&self, role: Role, text: &str) -> io::Result<()> {
+        wrap(text, self.width)
+            .iter()
+            .try_for_each(|line| self.line(role, line))
+    }
+
     /// Begins a progress line of `total` steps, in place of the one before.
     pub(crate) fn start_progress(&mut self, total: usize, what: String) {
         self.end_progress();
@@ -72,7 +81,7 @@ impl Screen {
         }
         let bar = ProgressBar::new(total as u64).with_message(what);
         if let Ok(style) =
-            ProgressStyle::with_template("{spinner} {wide_msg} {pos}/{len} {elapsed_precise}")
+            ProgressStyle::with_template("{spinner} {wide_msg} {pos}/{len} {elapsed}")
         {
             bar.set_style(style);
         }

@@ -1,10 +1,12 @@
 //! One of the workers that update the object of a run.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{Api, ResourceExt, api::PostParams};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-use crate::{AttemptError, CounterError, EventKind, Events, workload};
+use crate::{AttemptError, CounterError, EventKind, Events, transport::Ticket, workload};
 
 /// The field manager of everything that the lab writes.
 pub(crate) const FIELD_MANAGER: &str = "optilock-lab";
@@ -16,6 +18,7 @@ pub struct Worker {
     pub(crate) api: Api<Deployment>,
     pub(crate) name: String,
     pub(crate) seed: u64,
+    pub(crate) ticket: Arc<Ticket>,
     pub(crate) events: Events,
 }
 
@@ -65,6 +68,7 @@ impl Worker {
             value,
             resource_version: version(object),
         });
+        self.ticket.arrive();
         Ok(value)
     }
 

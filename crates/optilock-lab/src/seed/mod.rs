@@ -17,7 +17,7 @@ pub use outcome::{Outcome, Winners};
 
 use crate::{
     Error, EventKind, Events, Rate, Strategy, Target, TokenBucket, Update, Worker,
-    transport::{Activity, FirstRound, Ledger, Probe, Ticket, instrument},
+    transport::{Activity, FirstRound, Ledger, Probe, instrument},
     worker::version,
     workload,
 };
@@ -236,13 +236,10 @@ impl Runner {
                     api: Api::namespaced(client, &self.setup.namespace),
                     name: self.setup.name.clone(),
                     seed: self.rng.random(),
+                    ticket,
                     events: self.events.clone(),
                 };
-                Member {
-                    worker,
-                    probe,
-                    ticket,
-                }
+                Member { worker, probe }
             })
             .collect();
         crowd.shuffle(&mut self.rng);
@@ -255,7 +252,6 @@ impl Runner {
 struct Member {
     worker: Worker,
     probe: Probe,
-    ticket: Arc<Ticket>,
 }
 
 /// Lets all workers update at the same time; the updates that were accepted.
@@ -279,12 +275,8 @@ async fn race(
 impl Member {
     async fn take_part(self, strategy: &dyn Strategy, events: &Events) -> Option<Update> {
         // The others wait for this worker's read only as long as it lives.
-        let Self {
-            worker,
-            probe,
-            ticket,
-        } = &self;
-        let _arrival = ticket.arrive_when_dropped();
+        let Self { worker, probe } = &self;
+        let _arrival = worker.ticket.arrive_when_dropped();
         let index = worker.index;
         probe.enter(Activity::Working);
         let updated = strategy.update(worker).await;

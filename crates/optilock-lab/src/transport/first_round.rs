@@ -18,7 +18,8 @@ use super::{Activity, Probe};
 /// A barrier between the first read and the first write of the workers of a run.
 ///
 /// A server that answers within microseconds serialises a handful of workers by chance; the barrier makes their first
-/// updates start from the same version. It acts on requests, so that it is the same for every strategy, and only once.
+/// updates start from the same version. A worker arrives when it changes the copy that it has read, and
+/// is held back in front of the throttle, so that it is the same for every strategy.
 #[derive(Debug)]
 pub(crate) struct FirstRound {
     /// Workers that have neither read nor ended yet.
@@ -79,7 +80,7 @@ impl Ticket {
     }
 }
 
-/// Applies the [`FirstRound`] to the requests of one worker.
+/// Holds back the writes of one worker until the [`FirstRound`] has read.
 #[derive(Debug, Clone)]
 pub(crate) struct FirstRoundLayer {
     ticket: Arc<Ticket>,
@@ -130,19 +131,14 @@ where
         let mut inner = super::take_ready(&mut self.inner);
         let FirstRoundLayer { ticket, probe } = self.layer.clone();
         Box::pin(async move {
-            let is_read = request.method() == Method::GET;
-            if !is_read {
+            if request.method() != Method::GET {
                 ticket.arrive();
                 if !ticket.is_open() {
                     probe.enter(Activity::Idle);
                     ticket.wait().await;
                 }
             }
-            let answer = inner.call(request).await;
-            if is_read {
-                ticket.arrive();
-            }
-            answer
+            inner.call(request).await
         })
     }
 }

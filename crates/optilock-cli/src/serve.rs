@@ -1,0 +1,184 @@
+//! `optilock serve`: the embedded API server on a port.
+
+use std::{
+    io::{self, ErrorKind, Write},
+    net::{SocketAddr, ToSocketAddrs},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
+
+use optilock_apiserver::{ListenError, Server};
+use tokio::sync::oneshot;
+
+use crate::{
+    duration,
+    failure::{Code, Failure},
+    kubeconfig::OwnedFile,
+    stop::{Signal, Stop},
+};
+
+/// Serve the Kubernetes API on a port, for kubectl and every other client
+///
+/// The server says on stderr where it listens. What a client needs (address, certificate authority,
+/// token) is the kubeconfig, which goes to the file of --kubeconfig or else to stdout as soon as
+/// requests are answered. Ctrl-c and SIGTERM stop the server; the file is then removed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Where to listen: an address of this machine and a port, 0 for a free one. Any address but a
+    /// loopback one lets other machines in
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0", value_parser = address)]
+    listen: SocketAddr,
+    /// Where to write the kubeconfig, which is a secret: whole, once requests are answered, readable
+    /// by its owner only. A file of another origin is not overwritten
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Where objects are kept
+    #[arg(long, default_value = "memory", value_parser = store)]
+    store: Store,
+    /// Which controllers run, by the names that kube-controller-manager gives them
+    #[arg(long, default_value = "none", value_parser = controllers)]
+    controllers: Controllers,
+    /// How long changes are kept, for watches and lists that start from an older version
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = retention, allow_hyphen_values = true)]
+    compact_after: Duration,
+}
+
+/// Where objects are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Store {
+    Memory,
+}
+
+/// Which controllers run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Controllers {
+    None,
+}
+
+pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
+    let mut stop = Stop::listen()?;
+    let Store::Memory = args.store;
+    let Controllers::None = args.controllers;
+    let file = args.kubeconfig.map(OwnedFile::claim).transpose()?;
+    let server = Server::builder().compact_after(args.compact_after).build();
+    let listener = server.listen(args.listen).await?;
+    let (address, kubeconfig) = (listener.local_addr(), listener.kubeconfig());
+
+    let (end, ended) = oneshot::channel::<()>();
+    // Both the message and the loss of its sender mean the end.
+    let serving = tokio::spawn(listener.serve_until(async { drop(ended.await) }));
+    let place = match &file {
+        Some(file) => {
+            file.write(&kubeconfig)?;
+            format!("kubeconfig in {}", file.path().display())
+        }
+        None => {
+            io::stdout().lock().write_all(kubeconfig.as_bytes())?;
+            "kubeconfig on stdout".to_owned()
+        }
+    };
+    eprintln!("listening on https://{address}, {place}");
+    if !address.ip().is_loopback() {
+        eprintln!("other machines can reach this address; whoever has the token may do everything");
+    }
+
+    let signal = stop.requested().await;
+    drop(end);
+    tokio::select! {
+        ended = serving => ended.map_err(|error| Failure::new(Code::Failed, error.to_string()))?,
+        // Whoever insists doesn't wait for requests that are under way.
+        _ = stop.requested() => {}
+    }
+    if let Some(file) = file {
+        file.remove()?;
+    }
+    Ok(match signal {
+        Signal::Interrupt => Code::Interrupted.into(),
+        Signal::Terminate | Signal::Hangup => ExitCode::SUCCESS,
+    })
+}
+
+impl From<ListenError> for Failure {
+    fn from(error: ListenError) -> Self {
+        let failure = Self::new(Code::Failed, error.to_string());
+        let ListenError::Bind { source, .. } = &error else {
+            return failure;
+        };
+        match source.kind() {
+            ErrorKind::AddrInUse => failure.hint(
+                "another program has this port; give --listen another one, or 0 for a free one",
+            ),
+            ErrorKind::AddrNotAvailable => {
+                failure.hint("give --listen an address of this machine, such as 127.0.0.1")
+            }
+            ErrorKind::PermissionDenied => {
+                failure.hint("give --listen a port from 1024, or 0 for a free one")
+            }
+            _ => failure,
+        }
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    const ADVICE: &str = "give an address and a port, as 127.0.0.1:6443, [::1]:0 or localhost:0";
+    if let Some(port) = text.strip_prefix(':') {
+        return Err(format!(
+            "say which address: 127.0.0.1:{port} for this machine only, 0.0.0.0:{port} for others too"
+        ));
+    }
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let resolved = text.to_socket_addrs().map_err(|error| match error.kind() {
+        ErrorKind::InvalidInput => ADVICE.to_owned(),
+        _ => format!("{error}; {ADVICE}"),
+    })?;
+    // IPv4 first, because that is what clients try to the end.
+    resolved
+        .min_by_key(SocketAddr::is_ipv6)
+        .ok_or_else(|| format!("the name has no address; {ADVICE}"))
+}
+
+fn store(text: &str) -> Result<Store, String> {
+    match text.split(':').next() {
+        Some("memory") if text == "memory" => Ok(Store::Memory),
+        Some(kind @ ("redb" | "etcd")) => Err(format!(
+            "this version has no {kind} store yet; take `memory`, or a later version"
+        )),
+        _ => Err("take `memory`".to_owned()),
+    }
+}
+
+fn controllers(text: &str) -> Result<Controllers, String> {
+    match text {
+        "none" => Ok(Controllers::None),
+        _ => Err("this version has no controllers yet; take `none`, or a later version".to_owned()),
+    }
+}
+
+fn retention(text: &str) -> Result<Duration, String> {
+    match duration::parse(text) {
+        Ok(Duration::ZERO) => {
+            Err("with 0 every watch would come too late; take 5m, say".to_owned())
+        }
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_said_in_so_many_words() {
+        assert_eq!(address("127.0.0.1:0").unwrap().to_string(), "127.0.0.1:0");
+        assert_eq!(address("[::1]:6443").unwrap().to_string(), "[::1]:6443");
+        assert_eq!(address("0.0.0.0:6443").unwrap().to_string(), "0.0.0.0:6443");
+        assert!(address("localhost:0").unwrap().ip().is_loopback());
+        for text in [":6443", "6443", "127.0.0.1", "", "127.0.0.1:65536", "::1:x"] {
+            assert!(address(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! The table of defaults: type, then field and value, or a function for what is no constant.
 //!
 //! It follows the `SetDefaults_*` functions of kube-apiserver 1.36, and is keyed by the type that
-//! each of them is for: a Job's defaults are not those of a CronJob's job template. What the
+//! each of them is for: the defaults of a job are not those of a cron job's template. What the
 //! schema says already (`protocol: TCP`) has no row.
 
 use std::collections::HashMap;

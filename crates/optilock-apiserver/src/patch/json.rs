@@ -19,6 +19,10 @@ const MAX_OPERATIONS: usize = 10_000;
 /// The most bytes that the `copy` operations of one patch may add, 3 MiB.
 const MAX_COPIED: usize = 3 << 20;
 
+/// The deepest that a patch may make a document. What is deeper than half of that does not
+/// decode afterwards.
+const MAX_DEPTH: usize = 512;
+
 /// Applies the JSON patch in `body` to `document`.
 ///
 /// # Errors
@@ -37,13 +41,12 @@ pub(crate) fn json_patch(
             limit: MAX_OPERATIONS,
         });
     }
-    let mut document = document.clone();
-    let mut copied = 0;
+    let mut patching = Patching::new(document.clone());
     for operation in &operations {
-        apply(&mut document, operation, &mut copied).ok_or(PatchError::NotApplicable)?;
+        patching.apply(operation).ok_or(PatchError::NotApplicable)?;
     }
     Ok(Patched {
-        document,
+        document: patching.document,
         complaints,
         shown: None,
     })
@@ -119,63 +122,124 @@ fn complain_about(members: &[(Cow<'_, str>, Node<'_>)], path: &str, complaints: 
     }
 }
 
-/// Applies one operation; `None` when it does not apply.
-fn apply(document: &mut Value, operation: &Map<String, Value>, copied: &mut usize) -> Option<()> {
-    let text = |member: &str| operation.get(member)?.as_str();
-    let value = operation.get("value");
-    match text("op")? {
-        "add" => {
-            let (container, key) = resolve(document, text("path")?)?;
-            add(container, &key, value.cloned().unwrap_or_default())
+/// A document while it is patched.
+struct Patching {
+    document: Value,
+    /// Bytes that were copied so far.
+    copied: usize,
+    /// At least as deep as the document.
+    depth: usize,
+}
+
+impl Patching {
+    fn new(document: Value) -> Self {
+        Self {
+            depth: depth(&document),
+            document,
+            copied: 0,
         }
-        "remove" => {
-            let (container, key) = resolve(document, text("path")?)?;
-            remove(container, &key).map(drop)
-        }
-        "replace" => {
-            let path = text("path")?;
-            if path.is_empty() {
-                let value = value.filter(|value| value.is_object() || value.is_array())?;
-                *document = value.clone();
-                return Some(());
+    }
+
+    /// Applies one operation; `None` when it does not apply.
+    fn apply(&mut self, operation: &Map<String, Value>) -> Option<()> {
+        let text = |member: &str| operation.get(member)?.as_str();
+        let value = operation.get("value");
+        match text("op")? {
+            "add" => {
+                let value = value.cloned().unwrap_or_default();
+                self.add(text("path")?, depth(&value), value)
             }
-            let (container, key) = resolve(document, path)?;
-            let value = value.cloned().unwrap_or_default();
-            match container {
-                Value::Object(members) => {
-                    members.insert(key, value);
+            "remove" => self.remove(text("path")?).map(drop),
+            "replace" => {
+                let value = value.cloned().unwrap_or_default();
+                self.replace(text("path")?, value)
+            }
+            "move" => {
+                let value = self.remove(text("from")?)?;
+                self.add(text("path")?, self.depth, value)
+            }
+            "copy" => {
+                let (container, key) = resolve(&mut self.document, text("from")?)?;
+                let value = get(container, &key)?;
+                self.copied += value.to_string().len();
+                if self.copied > MAX_COPIED {
+                    return None;
                 }
-                other => *get_mut(other, &key)? = value,
+                self.add(text("path")?, self.depth, value)
             }
-            Some(())
-        }
-        "move" => {
-            let (container, key) = resolve(document, text("from")?)?;
-            let value = remove(container, &key)?;
-            let (container, key) = resolve(document, text("path")?)?;
-            add(container, &key, value)
-        }
-        "copy" => {
-            let (container, key) = resolve(document, text("from")?)?;
-            let value = get(container, &key)?;
-            *copied += value.to_string().len();
-            if *copied > MAX_COPIED {
-                return None;
+            "test" => {
+                let path = text("path")?;
+                let found = if path.is_empty() {
+                    self.document.clone()
+                } else {
+                    let (container, key) = resolve(&mut self.document, path)?;
+                    get(container, &key)?
+                };
+                (found == value.cloned().unwrap_or_default()).then_some(())
             }
-            let (container, key) = resolve(document, text("path")?)?;
-            add(container, &key, value)
+            _ => None,
         }
-        "test" => {
-            let path = text("path")?;
-            let found = if path.is_empty() {
-                document.clone()
-            } else {
-                let (container, key) = resolve(document, path)?;
-                get(container, &key)?
-            };
-            (found == value.cloned().unwrap_or_default()).then_some(())
+    }
+
+    /// Adds a value that is at most `bound` deep.
+    fn add(&mut self, path: &str, bound: usize, value: Value) -> Option<()> {
+        self.deepen(path, bound, &value)?;
+        let (container, key) = resolve(&mut self.document, path)?;
+        match container {
+            Value::Object(members) => {
+                members.insert(key, value);
+            }
+            Value::Array(items) if key == "-" => items.push(value),
+            Value::Array(items) => items.insert(position(&key, items.len() + 1)?, value),
+            _ => return None,
         }
-        _ => None,
+        Some(())
+    }
+
+    fn remove(&mut self, path: &str) -> Option<Value> {
+        let (container, key) = resolve(&mut self.document, path)?;
+        match container {
+            Value::Object(members) => members.remove(&key),
+            Value::Array(items) => Some(items.remove(position(&key, items.len())?)),
+            _ => None,
+        }
+    }
+
+    fn replace(&mut self, path: &str, value: Value) -> Option<()> {
+        if path.is_empty() {
+            self.depth = depth(&value);
+            self.document = Some(value).filter(|value| value.is_object() || value.is_array())?;
+            return Some(());
+        }
+        self.deepen(path, depth(&value), &value)?;
+        let (container, key) = resolve(&mut self.document, path)?;
+        match container {
+            Value::Object(members) => {
+                members.insert(key, value);
+            }
+            other => *get_mut(other, &key)? = value,
+        }
+        Some(())
+    }
+
+    /// Keeps the document from growing deeper than later stages can bear, before a value comes
+    /// to a path. Bounds are coarse, so that the document is measured only now and then.
+    fn deepen(&mut self, path: &str, bound: usize, value: &Value) -> Option<()> {
+        let parts = path.matches('/').count();
+        self.depth = self.depth.max(parts + bound);
+        if self.depth > MAX_DEPTH {
+            self.depth = depth(&self.document).max(parts + depth(value));
+        }
+        (self.depth <= MAX_DEPTH).then_some(())
+    }
+}
+
+/// How deep a value is nested; a scalar is not.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        _ => 0,
     }
 }
 
@@ -219,25 +283,5 @@ fn get(container: &mut Value, key: &str) -> Option<Value> {
     match get_mut(container, key) {
         Some(value) => Some(value.clone()),
         None => member.then_some(Value::Null),
-    }
-}
-
-fn add(container: &mut Value, key: &str, value: Value) -> Option<()> {
-    match container {
-        Value::Object(members) => {
-            members.insert(key.to_owned(), value);
-        }
-        Value::Array(items) if key == "-" => items.push(value),
-        Value::Array(items) => items.insert(position(key, items.len() + 1)?, value),
-        _ => return None,
-    }
-    Some(())
-}
-
-fn remove(container: &mut Value, key: &str) -> Option<Value> {
-    match container {
-        Value::Object(members) => members.remove(key),
-        Value::Array(items) => Some(items.remove(position(key, items.len())?)),
-        _ => None,
     }
 }

@@ -456,14 +456,14 @@ fn item_directives(
     key: &str,
 ) -> Result<(Vec<Value>, Vec<Value>), PatchError> {
     let mut replaces = false;
+    let mut deleted = HashSet::new();
     let mut rest = Vec::with_capacity(patch.len());
     for item in patch {
         match item.get(PATCH).map(|directive| directive.as_str()) {
             None => rest.push(item),
             Some(Some("delete")) => {
                 require_key(std::slice::from_ref(&item), key)?;
-                let deleted = identity(&item, Some(key));
-                before.retain(|other| identity(other, Some(key)) != deleted);
+                deleted.insert(identity(&item, Some(key)));
             }
             Some(Some("replace")) => replaces = true,
             Some(Some("merge")) => {
@@ -477,11 +477,13 @@ fn item_directives(
             }
         }
     }
-    Ok(if replaces {
-        (rest, Vec::new())
-    } else {
-        (before, rest)
-    })
+    if replaces {
+        return Ok((rest, Vec::new()));
+    }
+    if !deleted.is_empty() {
+        before.retain(|other| !deleted.contains(&identity(other, Some(key))));
+    }
+    Ok((before, rest))
 }
 
 /// A value that is new to the document: nulls delete nothing there.

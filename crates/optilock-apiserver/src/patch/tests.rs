@@ -132,6 +132,25 @@ fn json_patch_operations() {
     }
 }
 
+/// Moving chains below chains makes a document as deep as there are operations.
+#[test]
+fn depth_is_bounded() {
+    let link = "/a".repeat(100);
+    let chain = json!({"op": "add", "path": "/next", "value": nested(100)});
+    let grow = json!({"op": "move", "from": "/big", "path": format!("/next{link}")});
+    let rename = json!({"op": "move", "from": "/next", "path": "/big"});
+    let round = [chain, grow, rename];
+    let patch = |rounds| (0..rounds).flat_map(|_| round.clone()).collect::<Value>();
+    let document = json!({"big": {}});
+    assert!(patched_json(&document, &patch(4)).is_some());
+    assert_eq!(patched_json(&document, &patch(1_000)), None);
+}
+
+/// Objects inside each other, each the member `a` of the other.
+fn nested(depth: usize) -> Value {
+    (0..depth).fold(json!({}), |inner, _| json!({"a": inner}))
+}
+
 #[test]
 fn copies_are_bounded() {
     let document = json!({"a": "x".repeat(1 << 20)});

@@ -109,8 +109,9 @@ fn has_value(row: &Row, object: &Value, expected: &str) -> bool {
     match found {
         None => row.zero == expected,
         Some(Value::String(text)) => text == expected,
-        // Numbers and booleans: `expected` is text.
-        Some(other) => *expected == other.to_string(),
+        Some(Value::Bool(flag)) => expected == if *flag { "true" } else { "false" },
+        Some(Value::Number(number)) => number.to_string().as_str() == expected,
+        Some(_) => false,
     }
 }
 

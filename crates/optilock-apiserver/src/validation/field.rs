@@ -1,5 +1,6 @@
 //! What is wrong with one field, in kube-apiserver's words.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde_json::Value;
@@ -23,14 +24,8 @@ pub(crate) enum ErrorKind {
     Duplicate,
     /// A text above its limit; the value is not repeated.
     TooLong,
-    /// A list with more items than its limit.
-    TooMany,
     /// A value that refers to nothing.
     NotFound,
-    /// A value of the wrong type.
-    TypeInvalid,
-    /// The rule itself could not be checked.
-    Internal,
 }
 
 impl ErrorKind {
@@ -43,24 +38,19 @@ impl ErrorKind {
             Self::Forbidden => "FieldValueForbidden",
             Self::Duplicate => "FieldValueDuplicate",
             Self::TooLong => "FieldValueTooLong",
-            Self::TooMany => "FieldValueTooMany",
             Self::NotFound => "FieldValueNotFound",
-            Self::TypeInvalid => "FieldValueTypeInvalid",
-            Self::Internal => "InternalError",
         }
     }
 
     fn text(self) -> &'static str {
         match self {
             Self::Required => "Required value",
-            Self::Invalid | Self::TypeInvalid => "Invalid value",
+            Self::Invalid => "Invalid value",
             Self::NotSupported => "Unsupported value",
             Self::Forbidden => "Forbidden",
             Self::Duplicate => "Duplicate value",
             Self::TooLong => "Too long",
-            Self::TooMany => "Too many",
             Self::NotFound => "Not found",
-            Self::Internal => "Internal error",
         }
     }
 }
@@ -188,36 +178,9 @@ impl Error {
         Self::new(ErrorKind::TooLong, path, None, detail)
     }
 
-    /// `Too many: M: must have at most N items`.
-    pub(crate) fn too_many(path: &Path<'_>, actual: usize, limit: usize) -> Self {
-        let unit = if limit == 1 { "item" } else { "items" };
-        let actual = BadValue::raw(actual.to_string());
-        let detail = format!("must have at most {limit} {unit}");
-        Self::new(ErrorKind::TooMany, path, Some(actual), detail)
-    }
-
     /// `Not found: value`.
     pub(crate) fn not_found(path: &Path<'_>, value: impl Into<BadValue>) -> Self {
         Self::new(ErrorKind::NotFound, path, Some(value.into()), String::new())
-    }
-
-    /// `Invalid value: value: detail` for a value of the wrong type.
-    pub(crate) fn type_invalid(
-        path: &Path<'_>,
-        value: impl Into<BadValue>,
-        detail: impl Into<String>,
-    ) -> Self {
-        Self::new(
-            ErrorKind::TypeInvalid,
-            path,
-            Some(value.into()),
-            detail.into(),
-        )
-    }
-
-    /// `Internal error: detail`.
-    pub(crate) fn internal(path: &Path<'_>, detail: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Internal, path, None, detail.into())
     }
 
     /// The finding without the path of its field; the `message` of a cause.
@@ -260,12 +223,12 @@ pub(crate) fn invalid(kind: &str, group: &str, name: &str, errors: &[Error]) -> 
             field: error.field.clone(),
         })
         .collect();
-    let mut texts: Vec<String> = Vec::with_capacity(errors.len());
-    for text in errors.iter().map(Error::to_string) {
-        if !texts.contains(&text) {
-            texts.push(text);
-        }
-    }
+    let mut seen = HashSet::new();
+    let texts: Vec<String> = errors
+        .iter()
+        .map(Error::to_string)
+        .filter(|text| seen.insert(text.clone()))
+        .collect();
     let qualified = if group.is_empty() {
         kind.to_owned()
     } else {
@@ -316,16 +279,7 @@ mod tests {
                 Error::too_long(&path, 262_144),
                 "Too long: may not be more than 262144 bytes",
             ),
-            (
-                Error::too_many(&path, 3, 1),
-                "Too many: 3: must have at most 1 item",
-            ),
             (Error::not_found(&path, "v"), r#"Not found: "v""#),
-            (
-                Error::type_invalid(&path, &json!(null), "must be a string"),
-                "Invalid value: null: must be a string",
-            ),
-            (Error::internal(&path, "why"), "Internal error: why"),
         ] {
             assert_eq!(error.body(), expected);
             assert_eq!(error.to_string(), format!("spec.replicas: {expected}"));

@@ -101,23 +101,6 @@ fn subdomain(text: &str, unit: &str) -> Vec<String> {
     errors
 }
 
-/// A DNS label of RFC 1035, which starts with a letter.
-pub(crate) fn dns1035_label(text: &str) -> Vec<String> {
-    let mut errors = Vec::new();
-    if text.len() > LABEL_MAX {
-        errors.push(too_long(LABEL_MAX, "characters"));
-    }
-    let starts_with_letter = text.starts_with(|c: char| c.is_ascii_lowercase());
-    if !(is_label(text) && starts_with_letter) {
-        errors.push(mismatch(
-            "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character",
-            &["my-name", "abc-123"],
-            "[a-z]([-a-z0-9]*[a-z0-9])?",
-        ));
-    }
-    errors
-}
-
 /// A segment of a URL path: names of RBAC objects, and the least that any name has to be.
 pub(crate) fn path_segment(text: &str) -> Vec<String> {
     if matches!(text, "." | "..") {

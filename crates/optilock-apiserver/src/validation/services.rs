@@ -1,4 +1,4 @@
-//! Rules of Services, ConfigMaps, Secrets, claims and RBAC objects that are about several
+//! Rules of services, config maps, secrets, claims and RBAC objects that are about several
 //! members. Each is named by a row of the table of rules.
 
 use std::collections::HashSet;
@@ -197,12 +197,12 @@ pub(super) fn claim(spec: &Scope<'_>, errors: &mut ErrorList) {
     }
 }
 
-/// Rules of a Role.
+/// Rules of a role.
 pub(super) fn namespaced_rules(role: &Scope<'_>, errors: &mut ErrorList) {
     policy_rules(role, true, errors);
 }
 
-/// Rules of a ClusterRole.
+/// Rules of a cluster role.
 pub(super) fn cluster_rules(role: &Scope<'_>, errors: &mut ErrorList) {
     policy_rules(role, false, errors);
 }

@@ -61,7 +61,7 @@ pub(super) fn check(ty: &StructType, new: &Value, old: &Value, errors: &mut Erro
             Immutable(path) => {
                 let (new, old) = (at(new, path), at(old, path));
                 with_path(path, |path| {
-                    metadata::immutable(Some(new), Some(old), path, errors)
+                    metadata::immutable(Some(new), Some(old), path, errors);
                 });
             }
             Fixed(path, ty) => {

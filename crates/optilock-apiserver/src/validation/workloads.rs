@@ -1,4 +1,4 @@
-//! Rules of Deployments, ReplicaSets, StatefulSets, DaemonSets and Jobs that are about several
+//! Rules of deployments, replica sets, stateful sets, daemon sets and jobs that are about several
 //! members. Each is named by a row of the table of rules.
 
 use serde_json::Value;

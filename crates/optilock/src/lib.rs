@@ -41,3 +41,9 @@ pub use update::{
 
 /// Any error: what a closure of [`update`](update()) may return, with `?` or with `.into()`.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The examples in the project's README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../../../README.zh-CN.md")]
+struct ProjectReadme;

@@ -120,8 +120,8 @@ func (w *walker) describe(ty reflect.Type) (row, error) {
 	definition := w.openapi[name]
 	one := row{name: name, atomic: definition.MapType == "atomic"}
 	seen := map[string]bool{}
-	err := w.fields(ty, nil, func(f reflect.StructField, proto []string) error {
-		text, jsonName, err := w.field(ty, f, proto, definition)
+	err := w.fields(ty, nil, nil, func(f reflect.StructField, proto, within []string) error {
+		text, jsonName, err := w.field(ty, f, proto, within, definition)
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.Name, err)
 		}
@@ -135,9 +135,10 @@ func (w *walker) describe(ty reflect.Type) (row, error) {
 	return one, err
 }
 
-// fields calls back for every JSON field, those of embedded structs included. In protobuf an
-// embedded struct is a message of its own, so that a number is a path.
-func (w *walker) fields(ty reflect.Type, path []string, each func(reflect.StructField, []string) error) error {
+// fields calls back for every JSON field, those of embedded structs included, with its protobuf
+// number and the structs that it is embedded in. In protobuf an embedded struct is a message of its
+// own, so that a number is a path.
+func (w *walker) fields(ty reflect.Type, path, within []string, each func(f reflect.StructField, proto, within []string) error) error {
 	for i := range ty.NumField() {
 		f := ty.Field(i)
 		tag, tagged := f.Tag.Lookup("json")
@@ -150,12 +151,12 @@ func (w *walker) fields(ty reflect.Type, path []string, each func(reflect.Struct
 			if f.Type.Kind() != reflect.Struct || (tagged && options != "" && options != "inline") {
 				return fmt.Errorf("%s: embedded in a way that is not known here", f.Name)
 			}
-			if err := w.fields(f.Type, proto, each); err != nil {
+			if err := w.fields(f.Type, proto, append(append([]string{}, within...), f.Name), each); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := each(f, proto); err != nil {
+		if err := each(f, proto, within); err != nil {
 			return err
 		}
 	}
@@ -172,7 +173,7 @@ func protoNumber(f reflect.StructField) string {
 }
 
 // field renders a field: name, protobuf number, type and what else is known, by blanks.
-func (w *walker) field(owner reflect.Type, f reflect.StructField, proto []string, definition definition) (text, name string, err error) {
+func (w *walker) field(owner reflect.Type, f reflect.StructField, proto, within []string, definition definition) (text, name string, err error) {
 	tag := f.Tag.Get("json")
 	name, options, _ := strings.Cut(tag, ",")
 	if name == "" {
@@ -204,6 +205,9 @@ func (w *walker) field(owner reflect.Type, f reflect.StructField, proto []string
 	}
 	if shape, ok := derivedGoType(ty); !ok {
 		words = append(words, "go="+shape)
+	}
+	if len(within) > 0 {
+		words = append(words, "in="+strings.Join(within, "."))
 	}
 	if strategy := f.Tag.Get("patchStrategy"); strategy != "" {
 		words = append(words, "patch="+strategy)

@@ -3,7 +3,7 @@
 //! An object travels as [`serde_json::Value`] in *canonical form*: what a round trip through the
 //! Go struct of its type leaves. Unknown fields and nulls are gone, zeros that Go does not write
 //! are gone, values that Go always writes are there (`status: {}`), quantities and times have one
-//! spelling. [`Schema::decode_json`], [`Schema::decode_yaml`], [`Schema::decode_protobuf`] and
+//! spelling. [`Document::decode`] (JSON and YAML), [`Schema::decode_protobuf`] and
 //! [`Schema::normalize`] produce it, [`Schema::encode`] writes it byte for byte as Go does:
 //! fields in struct order, maps sorted.
 
@@ -29,14 +29,12 @@ mod yaml;
 pub(crate) use document::{Document, TypeMeta};
 pub(crate) use encode::untyped as encode_untyped;
 pub(crate) use model::{Field, Gvk, ListType, Omit, PatchStrategy, Shape, StructType, TypeRef};
-
+pub(crate) use node::Node;
 pub(crate) use protobuf::Envelope;
-pub(crate) use quantity::{Quantity, QuantityError};
-pub(crate) use resources::{Column, Resource, Subresource, builtin_resources};
+pub(crate) use quantity::Quantity;
+pub(crate) use resources::{Resource, Subresource, builtin_resources};
 
 use serde_json::Value;
-
-pub(crate) use node::Node;
 
 /// An object in canonical form, and what was wrong with the document that it came from.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,17 +95,6 @@ impl Schema {
     /// The type of that OpenAPI name, e.g. `io.k8s.api.core.v1.PodSpec`.
     pub(crate) fn type_named(&self, name: &str) -> Option<TypeRef> {
         table::type_named(name)
-    }
-
-    /// Decodes a JSON body. The type is the caller's choice; `apiVersion` and `kind` of the body
-    /// are fields like others.
-    pub(crate) fn decode_json(&self, ty: &TypeRef, body: &[u8]) -> Result<Decoded, DecodeError> {
-        Document::json(body)?.decode(ty)
-    }
-
-    /// Decodes a YAML body: one document.
-    pub(crate) fn decode_yaml(&self, ty: &TypeRef, body: &[u8]) -> Result<Decoded, DecodeError> {
-        Document::yaml(body)?.decode(ty)
     }
 
     /// Decodes a protobuf message, the [`Envelope::raw`] of a body. The value has neither

@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -22,26 +21,15 @@ pub(crate) struct Gvk {
 
 /// Handle of a [`StructType`]; cheap to clone, dereferences to the type.
 ///
-/// A built-in type is an index into the generated table and is read on its first use; a type
-/// that is made at run time (from a `CustomResourceDefinition`) is shared memory.
-#[derive(Clone)]
-pub(crate) struct TypeRef(Inner);
-
-#[derive(Clone)]
-enum Inner {
-    Builtin(u16),
-    Dynamic(Arc<StructType>),
-}
+/// It is an index into the generated table, whose row is read on its first use. What is inside is
+/// private, so that types that are made at run time can stand beside the built-in ones.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct TypeRef(u16);
 
 impl TypeRef {
-    /// A type made at run time.
-    pub(crate) fn dynamic(ty: StructType) -> Self {
-        Self(Inner::Dynamic(Arc::new(ty)))
-    }
-
     /// Row `index` of the generated table.
     pub(super) fn builtin(index: u16) -> Self {
-        Self(Inner::Builtin(index))
+        Self(index)
     }
 }
 
@@ -49,24 +37,9 @@ impl Deref for TypeRef {
     type Target = StructType;
 
     fn deref(&self) -> &StructType {
-        match &self.0 {
-            Inner::Builtin(index) => table::builtin_type(*index),
-            Inner::Dynamic(ty) => ty,
-        }
+        table::builtin_type(self.0)
     }
 }
-
-impl PartialEq for TypeRef {
-    fn eq(&self, other: &Self) -> bool {
-        match (&self.0, &other.0) {
-            (Inner::Builtin(a), Inner::Builtin(b)) => a == b,
-            (Inner::Dynamic(a), Inner::Dynamic(b)) => Arc::ptr_eq(a, b),
-            _ => false,
-        }
-    }
-}
-
-impl Eq for TypeRef {}
 
 // By name: types may be recursive (JSONSchemaProps).
 impl fmt::Debug for TypeRef {
@@ -173,6 +146,9 @@ pub(crate) struct Field {
     /// Go's name of the type where it does not follow from `shape`, e.g. `v1.Protocol`; for
     /// error texts.
     pub(super) go_type: Box<str>,
+    /// Names of the embedded Go structs that the field comes from, e.g. `TypeMeta`; mostly empty.
+    /// For error texts.
+    pub(super) within: Box<str>,
 }
 
 /// When encoding leaves a field out.

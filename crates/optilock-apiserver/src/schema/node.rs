@@ -5,9 +5,10 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Number, Value};
 
-/// Deepest nesting of a document. Go stops at 10,000; a smaller bound lets every later stage
-/// recurse on an ordinary stack, and no object of the API comes near it.
-pub(super) const MAX_DEPTH: usize = 256;
+/// Deepest nesting of a document. Go stops at 10,000; this is `serde_json`'s bound, which clients
+/// in Rust have anyway: every later stage may recurse on an ordinary stack, and no object of the
+/// API comes near it.
+pub(super) const MAX_DEPTH: usize = 128;
 
 /// A value of a document.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,6 +88,9 @@ impl<'a> Node<'a> {
 /// `None` for what no float holds (`1e999`).
 fn number(text: &str) -> Option<Number> {
     if let Ok(n) = text.parse::<i64>() {
+        return Some(n.into());
+    }
+    if let Ok(n) = text.parse::<u64>() {
         return Some(n.into());
     }
     Number::from_f64(text.parse::<f64>().ok()?)

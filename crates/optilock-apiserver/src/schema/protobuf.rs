@@ -175,15 +175,15 @@ fn value(
             Value::Array(items)
         }
         (Shape::WrappedList(item), Data::Bytes(raw)) => {
-            let mut items = None;
+            // The message is there, so the list is, too.
+            let mut items = Vec::new();
             let mut reader = Reader::new(raw, "");
             while let Some((number, data)) = reader.field()? {
                 if number == 1 {
-                    let item = value(field, item, data, None, depth)?;
-                    items.get_or_insert_with(Vec::new).push(item);
+                    items.push(value(field, item, data, None, depth)?);
                 }
             }
-            items.map_or(Value::Null, Value::Array)
+            Value::Array(items)
         }
         (Shape::Map(shape), Data::Bytes(raw)) => {
             let mut map = match before {
@@ -203,6 +203,7 @@ fn value(
             let entry = entry.unwrap_or_else(|| match &**shape {
                 // Without a value it is there and empty.
                 Shape::Bytes => Value::String(String::new()),
+                Shape::WrappedList(_) => Value::Array(Vec::new()),
                 shape => zero(shape),
             });
             map.insert(key, entry);
@@ -293,11 +294,10 @@ fn time(shape: &Shape, raw: &[u8]) -> Result<Value, String> {
     let micro = *shape == Shape::MicroTime;
     // Towards zero to whole microseconds first, as Go does.
     let nanos = if micro { nanos / 1000 * 1000 } else { 0 };
-    let instant = Instant {
-        seconds: seconds.saturating_add(nanos.div_euclid(1_000_000_000)),
-        // Less than 10^9.
-        nanos: nanos.rem_euclid(1_000_000_000) as u32,
-    };
+    let seconds = seconds.saturating_add(nanos.div_euclid(1_000_000_000));
+    // Less than 10^9.
+    let nanos = nanos.rem_euclid(1_000_000_000) as u32;
+    let instant = Instant::new(seconds, nanos)?;
     if instant.is_zero() {
         return Ok(Value::Null);
     }

@@ -1,7 +1,8 @@
 //! The generated table of built-in types. `data/types.txt` has a type a line; a line is read when
 //! its type is first used, so that opening the table costs one scan for newlines.
 //!
-//! A line is the type's OpenAPI name, ` atomic` where that holds, and its fields behind tabs. A
+//! A line is the type's OpenAPI name, ` atomic` where it is owned as a whole, and its fields behind
+//! tabs. A
 //! field is words behind blanks: JSON name, protobuf number (a path through embedded structs, 0
 //! for none), type, and what else is known (`omitempty`, `required`, `patch=merge`, …). In a type,
 //! `*` is a pointer, `[]` a list, `<>` a list that is a protobuf message, `{}` a map; a struct is
@@ -149,6 +150,7 @@ fn parse_field(text: &str, package: &str) -> (Field, Vec<u32>) {
         enum_values: Vec::new(),
         default: None,
         go_type: "".into(),
+        within: "".into(),
     };
     for word in words {
         let (name, value) = word.split_once('=').unwrap_or((word, ""));
@@ -159,6 +161,7 @@ fn parse_field(text: &str, package: &str) -> (Field, Vec<u32>) {
             "required" => field.required = true,
             "atomic" => field.atomic = true,
             "go" => field.go_type = value.into(),
+            "in" => field.within = value.into(),
             "key" => field.patch_merge_key = value.into(),
             "keys" => field.list_map_keys = value.split(',').map(Into::into).collect(),
             "enum" => {
@@ -261,8 +264,8 @@ mod tests {
             for word in field.split(' ').skip(3) {
                 let (name, value) = word.split_once('=').unwrap_or((word, ""));
                 let known = match name {
-                    "omitempty" | "omitzero" | "required" | "atomic" | "go" | "key" | "keys"
-                    | "enum" | "default" => true,
+                    "omitempty" | "omitzero" | "required" | "atomic" | "go" | "in" | "key"
+                    | "keys" | "enum" | "default" => true,
                     "list" => ["atomic", "set", "map"].contains(&value),
                     "patch" => value
                         .split(',')

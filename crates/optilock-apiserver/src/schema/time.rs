@@ -1,5 +1,7 @@
 //! Times as Go reads and writes them: `time.Parse` with its errors, `time.Format` in UTC.
 
+use std::ops::RangeInclusive;
+
 use crate::validation::gofmt::quote;
 
 /// Layout of `metav1.Time`.
@@ -10,16 +12,27 @@ const RFC3339_MICRO: &str = "2006-01-02T15:04:05.000000Z07:00";
 /// Seconds from the Unix epoch to the zero of Go's `time.Time`, 0001-01-01T00:00:00Z.
 const ZERO_SECONDS: i64 = -62_135_596_800;
 
-/// A point in time.
+/// First and last second of the years that RFC 3339 has, 0000 and 9999.
+const YEARS: RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
+
+/// A point in time, in a year that can be read back: Go writes others too, but reads none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Instant {
-    /// Seconds since the Unix epoch.
-    pub(super) seconds: i64,
-    /// Nanoseconds within the second.
-    pub(super) nanos: u32,
+    /// Since the Unix epoch.
+    seconds: i64,
+    /// Within the second.
+    nanos: u32,
 }
 
 impl Instant {
+    /// Seconds since the Unix epoch, and nanoseconds within the second.
+    pub(super) fn new(seconds: i64, nanos: u32) -> Result<Self, String> {
+        if YEARS.contains(&seconds) {
+            return Ok(Self { seconds, nanos });
+        }
+        Err("year outside of range [0,9999]".into())
+    }
+
     /// Go's `IsZero`: such a time is written as null.
     pub(super) fn is_zero(self) -> bool {
         self.seconds == ZERO_SECONDS && self.nanos == 0
@@ -52,9 +65,7 @@ impl Instant {
         );
         let (year, month, day) = civil(days);
         let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        let sign = if year < 0 { "-" } else { "" };
-        let year = year.unsigned_abs();
-        format!("{sign}{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
     }
 }
 
@@ -140,7 +151,7 @@ impl<'a> Parser<'a> {
         }
         let days = days_from_civil(year, month, day);
         let seconds = days * 86_400 + hour * 3600 + minute * 60 + second - offset;
-        Ok(Instant { seconds, nanos })
+        Instant::new(seconds, nanos).map_err(|error| self.out_of_range(&format!(": {error}")))
     }
 
     /// The error about an element of the layout that `rest` does not match.
@@ -191,7 +202,7 @@ impl<'a> Parser<'a> {
         &mut self,
         element: &str,
         fixed: bool,
-        range: std::ops::RangeInclusive<i64>,
+        range: RangeInclusive<i64>,
         name: &str,
     ) -> Result<i64, String> {
         let number = match (self.digit(0), self.digit(1)) {
@@ -272,5 +283,45 @@ impl<'a> Parser<'a> {
             return Err(self.out_of_range(": time zone offset minute out of range"));
         }
         Ok(sign * (hours * 3600 + minutes * 60))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(seconds in YEARS, micros in 0..1_000_000_u32) {
+            let instant = Instant::new(seconds, micros * 1000).expect("a year in range");
+            prop_assert_eq!(Instant::parse_micro(&instant.format_micro()), Ok(instant));
+            let whole = Instant::new(seconds, 0).expect("a year in range");
+            prop_assert_eq!(Instant::parse(&instant.format()), Ok(whole));
+        }
+
+        #[test]
+        fn arbitrary_text_does_not_panic(text: String, almost in "[0-9:.TZ+-]{0,40}") {
+            let _ = Instant::parse(&text);
+            let _ = Instant::parse_micro(&almost);
+            let _ = Instant::parse(&almost);
+        }
+    }
+
+    #[test]
+    fn offsets_and_fractions_are_understood() {
+        for (text, expected) in [
+            ("2024-02-29T23:59:59Z", "2024-02-29T23:59:59Z"),
+            ("2024-01-01T00:30:00+01:00", "2023-12-31T23:30:00Z"),
+            ("2024-01-01T00:00:00,999Z", "2024-01-01T00:00:00Z"),
+            ("1969-12-31T23:59:59-00:01", "1970-01-01T00:00:59Z"),
+        ] {
+            assert_eq!(
+                Instant::parse(text).map(Instant::format).as_deref(),
+                Ok(expected)
+            );
+        }
+        assert!(Instant::parse("9999-12-31T23:59:59-01:00").is_err());
     }
 }

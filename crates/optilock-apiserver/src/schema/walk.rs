@@ -134,11 +134,15 @@ impl<'t> Walk<'t> {
                 self.complain("duplicate field", key);
             }
             self.owner = Some(ty);
+            let outer_fields = self.fields.len();
+            if !field.within.is_empty() {
+                self.fields.push(&field.within);
+            }
             self.fields.push(&field.json);
             self.path.push(Step::Key(&field.json));
             let decoded = self.member(field, node, object);
             self.path.pop();
-            self.fields.pop();
+            self.fields.truncate(outer_fields);
             self.owner = outer;
             decoded?;
         }

@@ -37,7 +37,7 @@ fn changed(mut object: Value, case: &Value) -> Value {
     let last = last.replace("~1", "/").replace("~0", "~");
     match (target, case.get("value")) {
         (Value::Array(items), Some(value)) => {
-            items[last.parse::<usize>().expect("a position")] = value.clone()
+            items[last.parse::<usize>().expect("a position")] = value.clone();
         }
         (Value::Array(items), None) => drop(items.remove(last.parse().expect("a position"))),
         (target, Some(value)) => target[last] = value.clone(),

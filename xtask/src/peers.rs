@@ -80,6 +80,13 @@ pub(crate) const CLIENT_GO_BACKOFF: Program = Program {
     package: "./backoff",
     kubernetes: false,
 };
+/// Writes the data of the built-in types.
+pub(crate) const SCHEMA: Program = Program {
+    name: "schema",
+    module: "schema",
+    package: ".",
+    kubernetes: false,
+};
 
 impl Program {
     fn module_dir(&self) -> PathBuf {
@@ -184,7 +191,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [&Program; 8] = [
+    const ALL: [&Program; 9] = [
         &ETCD,
         &KUBE_APISERVER,
         &KUBE_CONTROLLER_MANAGER,
@@ -193,6 +200,7 @@ mod tests {
         &CLIENT_GO,
         &CLIENT_GO_0_26,
         &CLIENT_GO_BACKOFF,
+        &SCHEMA,
     ];
 
     #[test]

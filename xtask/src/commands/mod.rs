@@ -8,6 +8,7 @@ mod bench;
 mod client_go;
 mod control_plane;
 mod kubectl;
+mod schema;
 mod test;
 
 /// The subcommands of `cargo xtask`.
@@ -27,6 +28,9 @@ pub(crate) enum Command {
     /// The client-go programs.
     #[command(subcommand)]
     ClientGo(client_go::Command),
+    /// Generate the data of the built-in types, and its test vectors, from the Go types and a
+    /// control plane.
+    Schema(schema::Args),
 }
 
 impl Command {
@@ -38,6 +42,7 @@ impl Command {
             Self::ControlPlane(command) => command.run(),
             Self::Kubectl(command) => command.run(),
             Self::ClientGo(command) => command.run(),
+            Self::Schema(args) => schema::run(&args),
         }
     }
 }

@@ -12,11 +12,12 @@ const LIMIT: std::time::Duration = std::time::Duration::from_secs(20 * 60);
 
 /// What is run in which module below `peers/`. Packages are named one by one: `./...` in a module
 /// that has the control plane as its dependency would compile all of it.
-const COMMANDS: [(&str, &[&str]); 4] = [
+const COMMANDS: [(&str, &[&str]); 5] = [
     ("client-go", &["vet", "./..."]),
     ("client-go", &["test", "-v", "./backoff"]),
     ("client-go/experiment", &["test", "-v", "."]),
     ("control-plane", &["test", "-v", "./cmd/setup"]),
+    ("schema", &["vet", "."]),
 ];
 
 pub(super) fn run(context: &mut Context) -> Result<()> {

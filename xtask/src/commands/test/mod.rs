@@ -7,6 +7,7 @@ mod go;
 mod kubectl;
 mod report;
 mod rust;
+mod schema;
 mod target;
 
 use std::path::{Path, PathBuf};
@@ -49,6 +50,8 @@ enum Stage {
     Doc,
     /// The Go programs' own tests.
     Go,
+    /// The generated data of the built-in types is what the Go types and the control plane say.
+    Schema,
     /// client-go 0.36 and 0.26 run the experiments on `optilock serve` and on the control plane.
     ClientGo,
     /// kubectl does and says the same on `optilock serve` and on the control plane.
@@ -78,7 +81,7 @@ impl Stage {
     fn needs_go(self) -> bool {
         match self {
             Self::Fmt | Self::Clippy | Self::Test | Self::Doc | Self::Demo => false,
-            Self::Go | Self::ClientGo | Self::Kubectl | Self::DemoCluster => true,
+            Self::Go | Self::Schema | Self::ClientGo | Self::Kubectl | Self::DemoCluster => true,
         }
     }
 
@@ -89,6 +92,7 @@ impl Stage {
             Self::Test => rust::test(context),
             Self::Doc => rust::doc(context),
             Self::Go => go::run(context),
+            Self::Schema => schema::run(context),
             Self::ClientGo => client_go::run(context),
             Self::Kubectl => kubectl::run(context),
             Self::Demo => demo::embedded(context),

@@ -48,7 +48,7 @@ impl<'a> Document<'a> {
             Node::Object(members) => &members[..],
             Node::Null => &[],
             other => {
-                let wanted = r#"struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }"#;
+                let wanted = r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
                 return Err(misfit(other, "value", wanted));
             }
         };

@@ -266,4 +266,11 @@ fn a_document_says_what_it_is() {
         meta(r#"{"kind":5}"#).map_err(|error| error.to_string()),
         Err("json: cannot unmarshal number into Go struct field .kind of type string".into())
     );
+    assert_eq!(
+        meta("[]").map_err(|error| error.to_string()),
+        Err(
+            r#"json: cannot unmarshal array into Go value of type struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#
+                .into()
+        )
+    );
 }

@@ -100,9 +100,8 @@ impl From<ServerError> for Failure {
                 "the token or certificate of the user in the file given to --kubeconfig is wrong \
                  or has expired",
             ),
-            ServerError::Forbidden { .. } => {
-                failure.hint("take a user with more rights, or another --namespace")
-            }
+            ServerError::Forbidden { .. } => failure
+                .hint("give --kubeconfig a user with these rights, or choose another --namespace"),
             _ => failure,
         }
     }
@@ -126,7 +125,7 @@ impl From<Error> for Failure {
                 "choose another one with --namespace, or create it: kubectl create namespace {namespace}"
             )),
             Error::Forbidden { .. } => {
-                failed().hint("take a user with more rights, or another --namespace")
+                failed().hint("give --kubeconfig a user with these rights, or choose another --namespace")
             }
             Error::Server(error) => error.into(),
             Error::Cleanup(error) => error.into(),

@@ -178,7 +178,12 @@ async fn fails(serve: &Serve, args: &[&str], words: &[&str]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn runs_on_a_cluster_and_leaves_nothing_there() {
     let serve = Serve::start();
-    let said = run(&["demo", "--kubeconfig", serve.kubeconfig(), "--qps", "0"]);
+    let mut command = optilock(&["demo", "--kubeconfig", serve.kubeconfig(), "--qps", "0"]);
+    // A proxy that isn't meant for a server on this machine.
+    let said = finish({
+        command.env("HTTPS_PROXY", "http://127.0.0.1:1");
+        command
+    });
     assert_eq!(said.code, Some(0), "{said:?}");
     assert_eq!(rows(&said, "no retry")[0][..4], ["101", "1", "4", "12"]);
     assert_eq!(names(&serve).await, [] as [&str; 0]);

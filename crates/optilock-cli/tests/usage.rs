@@ -105,39 +105,33 @@ fn a_kubeconfig_that_says_nothing_useful() {
         &[directory, "--kubeconfig"],
     );
 
-    let context = "contexts:\n- {name: c, context: {cluster: k, user: u}}\ncurrent-context: c\n";
-    let cluster = "clusters:\n- {name: k, cluster: {server: 'https://127.0.0.1:1'}}\n";
-    let cases: &[(&str, &str)] = &[
-        ("", "current context"),
-        ("a: [", "YAML"),
-        ("\0\u{1}", "YAML"),
-        ("just text", "YAML"),
-        ("current-context: c\n", "c"),
-        (context, "k"),
+    let config = |cluster: &str, user: &str| {
+        format!(
+            "clusters:\n- {{name: k, cluster: {{{cluster}}}}}\n\
+             users:\n- {{name: u, user: {{{user}}}}}\n\
+             contexts:\n- {{name: c, context: {{cluster: k, user: u}}}}\n\
+             current-context: c\n"
+        )
+    };
+    let server = "server: 'https://127.0.0.1:1'";
+    let proxied = format!("{server}, proxy-url: 'http://127.0.0.1:1'");
+    let no_file = "client-certificate: nowhere.pem, client-key: nowhere.pem";
+    let no_base64 = "client-certificate-data: '!', client-key-data: '!'";
+    let cases = [
+        (String::new(), "current context"),
+        ("a: [".into(), "YAML"),
+        ("\0\u{1}".into(), "YAML"),
+        ("just text".into(), "YAML"),
+        ("current-context: elsewhere\n".into(), "elsewhere"),
         (
-            &format!(
-                "{context}clusters:\n- {{name: k, cluster: {{}}}}\nusers:\n- {{name: u, user: {{}}}}\n"
-            ),
-            "cluster url",
+            config(server, "").replace("cluster: k,", "cluster: other,"),
+            "other",
         ),
-        (
-            &format!(
-                "{context}clusters:\n- {{name: k, cluster: {{server: 'http://a b'}}}}\nusers:\n- {{name: u, user: {{}}}}\n"
-            ),
-            "url",
-        ),
-        (
-            &format!(
-                "{context}{cluster}users:\n- {{name: u, user: {{client-certificate: nowhere.pem, client-key: nowhere.pem}}}}\n"
-            ),
-            "nowhere.pem",
-        ),
-        (
-            &format!(
-                "{context}{cluster}users:\n- {{name: u, user: {{client-certificate-data: '!', client-key-data: '!'}}}}\n"
-            ),
-            "base64",
-        ),
+        (config("", ""), "cluster url"),
+        (config("server: 'http://a b'", ""), "cluster url"),
+        (config(&proxied, ""), "proxy"),
+        (config(server, no_file), "nowhere.pem"),
+        (config(server, no_base64), "base64"),
     ];
     for (content, word) in cases {
         std::fs::write(&file, content).unwrap();

@@ -3,6 +3,7 @@
 use std::{error::Error as StdError, path::PathBuf};
 
 use kube::{config::KubeconfigError, core::Status};
+use tower::timeout::error::Elapsed;
 
 use crate::CounterError;
 
@@ -134,7 +135,7 @@ fn network_cause(error: &kube::Error) -> Option<NetworkCause> {
                 continue;
             }
             found = Some(NetworkCause::Connection(io.to_string()));
-        } else if error.is::<hyper::Error>() || is_connect(error) {
+        } else if error.is::<hyper::Error>() || error.is::<Elapsed>() || is_connect(error) {
             found = Some(NetworkCause::Connection(error.to_string()));
         }
         cause = error.source();

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use http::Response;
 use hyper_util::{
     client::legacy::{Client as HttpClient, connect::HttpConnector},
     rt::TokioExecutor,
@@ -24,6 +23,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(70);
 /// a few waits 40 ms for the acknowledgement of the one before, which is more than the lock costs.
 /// It gives up a server that is silent. And it doesn't repeat requests by itself, as
 /// [`optilock::client`] doesn't.
+///
+/// # Errors
+/// Certificates or keys that can't be used, and a proxy, which this client doesn't know.
 pub(super) fn connect(config: &Config) -> Result<Client, Error> {
     if let Some(proxy_url) = &config.proxy_url {
         return Err(Error::ProxyProtocolUnsupported {
@@ -42,7 +44,6 @@ pub(super) fn connect(config: &Config) -> Result<Client, Error> {
         .option_layer(config.auth_layer()?)
         .layer(config.extra_headers_layer()?)
         .map_err(BoxError::from)
-        .map_response(|response: Response<hyper::body::Incoming>| response)
         .service(http);
     Ok(Client::new(service, config.default_namespace.clone()))
 }

@@ -5,6 +5,7 @@ mod connect;
 use std::{path::Path, time::Duration};
 
 use futures::future::try_join_all;
+use http::Uri;
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
 };
@@ -52,10 +53,14 @@ impl Target {
             source: source.into(),
         };
         let kubeconfig = Kubeconfig::read_from(path).map_err(in_file)?;
+        let proxies = proxies(&kubeconfig);
         let options = KubeConfigOptions::default();
-        let config = Config::from_custom_kubeconfig(kubeconfig, &options)
+        let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
             .await
             .map_err(in_file)?;
+        // kube takes one from the environment too, without its exceptions, so that a cluster on this
+        // machine would be asked for through the proxy of the company.
+        config.proxy_url = config.proxy_url.filter(|proxy| proxies.contains(proxy));
         let address = config.cluster_url.to_string();
         Ok(Self {
             client: connect::connect(&config).map_err(malformed)?,
@@ -158,6 +163,13 @@ impl Target {
     pub(crate) fn failed(&self, error: kube::Error) -> ServerError {
         ServerError::new(&self.address, error)
     }
+}
+
+/// The proxies that a kubeconfig itself names.
+fn proxies(kubeconfig: &Kubeconfig) -> Vec<Uri> {
+    let clusters = kubeconfig.clusters.iter();
+    let proxies = clusters.filter_map(|named| named.cluster.as_ref()?.proxy_url.as_deref());
+    proxies.filter_map(|proxy| proxy.parse().ok()).collect()
 }
 
 fn review(namespace: &str, verb: &str) -> SelfSubjectAccessReview {

@@ -6,7 +6,8 @@
 //! |---|---|
 //! | change an object | [`update`](update()), [`Update`] and its options |
 //! | know what it took and who won instead | [`Updated`], [`Effort`], [`UpdateError`], [`Winner`] |
-//! | know what to do after an unknown outcome | [`Reason::Unknown`], [`Doubt`] |
+//! | repeat an update without doubling it | [`Update::op_id`], [`OpId`], [`Carrier`] |
+//! | find out what became of a write | [`resolve`], [`Update::resume`], [`Pending`], [`PendingSlot`], [`Reason::Unknown`] |
 //! | watch it happen | [`Update::observe`], [`Event`]; `tracing` has a span per update and an event per step |
 //! | make a client that leaves retries to this crate | [`client`](client()) |
 //! | port code that uses `RetryOnConflict` or `OnError` | [`retry_on_conflict`], [`on_error`] |
@@ -23,6 +24,7 @@ mod delays;
 mod engine;
 mod interrupt;
 mod limits;
+mod once;
 mod outcome;
 mod random;
 mod retry;
@@ -33,10 +35,12 @@ pub use client::client;
 pub use conflict::{is_apply_conflict, is_conflict, is_conflict_in};
 pub use delays::{DelayWithReset, Delays};
 pub use interrupt::{Interrupt, interrupted};
+pub use once::{Carrier, InvalidOpId, OpId, Pending, PendingSlot};
 pub use outcome::Outcome;
 pub use retry::{Retry, RetryError, exponential_backoff, on_error, retry_on_conflict};
 pub use update::{
-    Doubt, Effort, Event, Reason, Target, Update, UpdateError, Updated, Winner, update,
+    Doubt, Effort, Event, Evidence, Reason, Target, Unresolved, Update, UpdateError, Updated,
+    Winner, resolve, update,
 };
 
 /// Any error: what a closure of [`update`](update()) may return, with `?` or with `.into()`.

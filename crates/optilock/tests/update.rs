@@ -16,8 +16,8 @@ use kube::core::response::reason;
 use kube::core::{ApiResource, GroupVersionKind, PartialObjectMeta};
 use kube::{Api, Client};
 use optilock::{
-    Backoff, BoxError, Doubt, Event, Interrupt, Outcome, Reason, Update, UpdateError, Updated,
-    update,
+    Backoff, BoxError, Doubt, Event, Evidence, Interrupt, Outcome, Pending, Reason, Unresolved,
+    Update, UpdateError, Updated, resolve, update,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -374,31 +374,9 @@ async fn the_closure_must_leave_the_identity_alone() {
 
 // Answers that leave open whether the write was carried out.
 
-/// Asserts that a write that ends like this is unknown, was sent once, and was computed once.
-async fn assert_unknown(
-    fault: Fault,
-    options: impl FnOnce(Update<'_, ConfigMap>) -> Update<'_, ConfigMap>,
-) -> Doubt {
-    let fake = Fake::new().on_put([fault]);
-    let (result, calls) = counted(&api(fake.client()), options).await;
-    let error = result.unwrap_err();
-    assert_eq!((calls, fake.puts().len()), (1, 1), "{error}");
-    assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
-    assert_eq!(error.resource_version(), Some("100"));
-    assert!(
-        error
-            .to_string()
-            .contains("may or may not have been applied")
-    );
-    match error.into_reason() {
-        Reason::Unknown(doubt) => doubt,
-        reason => panic!("{reason}"),
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn server_errors_leave_it_open() {
-    for (code, reason) in [
+/// A write that ends in one of these ways may or may not have been carried out.
+fn ambiguous(applied: bool) -> Vec<Fault> {
+    let mut faults: Vec<_> = [
         (500, reason::UNKNOWN),
         (500, reason::INTERNAL_ERROR),
         (500, reason::SERVER_TIMEOUT),
@@ -406,65 +384,115 @@ async fn server_errors_leave_it_open() {
         (503, reason::SERVICE_UNAVAILABLE),
         (504, reason::TIMEOUT),
         (408, reason::UNKNOWN),
-    ] {
-        for applied in [false, true] {
-            let doubt = assert_unknown(answer(applied, code, reason), as_is).await;
-            assert!(matches!(doubt, Doubt::Answer(_)), "{doubt}");
+    ]
+    .into_iter()
+    .map(|(code, reason)| answer(applied, code, reason))
+    .collect();
+    faults.push(Fault::Garbled { applied });
+    faults.push(Fault::Broken { applied });
+    faults.push(Fault::Silent { applied });
+    faults
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_outcome_is_found_out() {
+    for applied in [false, true] {
+        for fault in ambiguous(applied) {
+            let case = format!("{fault:?}");
+            let fake = Fake::new().on_put([fault]);
+            let (result, calls) = counted(&api(fake.client()), as_is).await;
+            let updated = result.unwrap();
+            let evidence = if applied {
+                Evidence::OpId
+            } else {
+                Evidence::Resent
+            };
+            assert_eq!(updated.evidence, evidence, "{case}");
+            assert!(updated.written);
+            assert_eq!(
+                (calls, fake.n().as_str(), fake.writes()),
+                (1, "1", 1),
+                "{case}"
+            );
+            let (_, first) = &fake.puts()[0];
+            assert!(fake.puts().iter().all(|(_, body)| body == first), "{case}");
+            assert_eq!(updated.effort.unknowns, 1);
+            assert_eq!(updated.effort.attempts, 1);
+            assert_eq!(updated.object.data.unwrap()["n"], "1");
         }
     }
-    // Also where the server asks to try again: it may have done it all the same.
-    let doubt = assert_unknown(answer_after(500, reason::SERVER_TIMEOUT, 2), as_is).await;
-    assert!(matches!(doubt, Doubt::Answer(_)), "{doubt}");
 }
 
+/// Several in a row are no worse than one.
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_makes_no_sense_leaves_it_open() {
-    for applied in [false, true] {
-        let doubt = assert_unknown(Fault::Garbled { applied }, as_is).await;
-        assert!(
-            matches!(doubt, Doubt::Answer(kube::Error::SerdeError(_))),
-            "{doubt}"
-        );
+async fn unknown_outcomes_in_a_row_are_found_out() {
+    for which in 0..10 {
+        for later in [false, true] {
+            let faults = [
+                ambiguous(false).swap_remove(which),
+                ambiguous(later).swap_remove(which),
+            ];
+            let fake = Fake::new().on_put(faults);
+            let (result, calls) = counted(&api(fake.client()), as_is).await;
+            result.unwrap();
+            assert_eq!((calls, fake.n().as_str(), fake.writes()), (1, "1", 1));
+        }
+    }
+}
+
+/// Asserts that a write that gets no answer is unknown, and that the closure was called once.
+async fn assert_unknown(
+    options: impl FnOnce(Update<'_, ConfigMap>) -> Update<'_, ConfigMap>,
+) -> (Doubt, Option<Unresolved>) {
+    let fake = Fake::new().on_put([Fault::Silent { applied: true }]);
+    let (result, calls) = counted(&api(fake.client()), options).await;
+    let error = result.unwrap_err();
+    assert_eq!(calls, 1, "{error}");
+    assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
+    assert_eq!(error.resource_version(), Some("100"));
+    assert_eq!(error.pending().unwrap().base, "100");
+    let text = error.to_string();
+    assert!(text.contains("may or may not have been applied"), "{text}");
+    // What is left behind is enough to find out later.
+    let pending = error.pending().unwrap();
+    let stored = serde_json::to_string(pending).unwrap();
+    let stored: Pending = serde_json::from_str(&stored).unwrap();
+    assert_eq!(&stored, pending);
+    let outcome = resolve(&api(fake.client()), &stored).await.unwrap();
+    assert_eq!(outcome, Outcome::Applied);
+    assert_eq!(fake.n(), "1");
+    match error.into_reason() {
+        Reason::Unknown {
+            doubt, unresolved, ..
+        } => (doubt, unresolved),
+        reason => panic!("{reason}"),
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_broken_connection_leaves_it_open() {
-    for applied in [false, true] {
-        let doubt = assert_unknown(Fault::Broken { applied }, as_is).await;
-        assert!(
-            matches!(doubt, Doubt::Answer(kube::Error::Service(_))),
-            "{doubt}"
-        );
-    }
+async fn a_deadline_during_the_write_leaves_it_open() {
+    let (doubt, unresolved) = assert_unknown(|update| update.timeout(Duration::from_secs(1))).await;
+    assert!(
+        matches!(doubt, Doubt::Interrupted(Interrupt::DeadlineExceeded)),
+        "{doubt}"
+    );
+    assert!(unresolved.is_none());
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_answer_in_time_leaves_it_open() {
+async fn steps_that_run_out_leave_it_open() {
     let limit = Duration::from_secs(5);
-    let doubt = assert_unknown(Fault::Silent { applied: true }, |update| {
-        update.attempt_timeout(limit)
+    let (doubt, unresolved) = assert_unknown(|update| {
+        update
+            .attempt_timeout(limit)
+            .backoff(Backoff::new(1, Duration::ZERO))
     })
     .await;
     assert!(
         matches!(doubt, Doubt::AttemptTimeout(time) if time == limit),
         "{doubt}"
     );
-    // Nobody waits for ever, whatever the options.
-    let doubt = assert_unknown(Fault::Silent { applied: true }, as_is).await;
-    assert!(matches!(doubt, Doubt::AttemptTimeout(_)), "{doubt}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_deadline_during_the_write_leaves_it_open() {
-    let doubt = assert_unknown(Fault::Silent { applied: true }, |update| {
-        update.timeout(Duration::from_secs(1))
-    })
-    .await;
-    assert!(
-        matches!(doubt, Doubt::Interrupted(Interrupt::DeadlineExceeded)),
-        "{doubt}"
-    );
+    assert!(matches!(unresolved, Some(Unresolved::Ended(_))));
 }
 
 #[tokio::test(start_paused = true)]
@@ -474,14 +502,36 @@ async fn cancellation_during_the_write_leaves_it_open() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         token.cancel();
     };
-    let write = assert_unknown(Fault::Silent { applied: true }, |update| {
-        update.cancellation(token.clone())
-    });
-    let (doubt, ()) = tokio::join!(write, cancel);
+    let write = assert_unknown(|update| update.cancellation(token.clone()));
+    let ((doubt, _), ()) = tokio::join!(write, cancel);
     assert!(
         matches!(doubt, Doubt::Interrupted(Interrupt::Cancelled)),
         "{doubt}"
     );
+}
+
+/// Who may repeat an update needs no op-id, and no search for the outcome.
+#[tokio::test(start_paused = true)]
+async fn an_idempotent_update_starts_again() {
+    for applied in [false, true] {
+        for fault in ambiguous(applied) {
+            let fake = Fake::new().on_put([fault]);
+            let updated = update(&api(fake.client()), "counter")
+                .idempotent()
+                .apply(|object| {
+                    object
+                        .data
+                        .get_or_insert_default()
+                        .insert("n".into(), "7".into());
+                    Ok(())
+                })
+                .await
+                .unwrap();
+            assert_eq!(updated.written, !applied);
+            assert_eq!((fake.n().as_str(), fake.writes()), ("7", 1));
+            assert!(fake.object()["metadata"]["annotations"].is_null());
+        }
+    }
 }
 
 /// kube's own layer sends the write again after the 504; the conflict is with the first sending. Taken
@@ -489,20 +539,26 @@ async fn cancellation_during_the_write_leaves_it_open() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_sends_writes_again_is_noticed() {
     let fake = Fake::new().on_put([answer(true, 504, reason::TIMEOUT)]);
-    let (result, calls) = counted(&api(fake.client_that_retries()), as_is).await;
-    let error = result.unwrap_err();
-    assert_eq!(fake.puts().len(), 2);
-    assert_eq!(calls, 1);
+    let mut doubts = Vec::new();
+    let (result, calls) = counted(&api(fake.client_that_retries()), |update| {
+        update.observe(|event| {
+            if let Event::Unknown { doubt, .. } = event {
+                doubts.push(doubt.to_string());
+            }
+        })
+    })
+    .await;
+    assert_eq!(result.unwrap().evidence, Evidence::OpId);
     assert!(
-        matches!(error.reason(), Reason::Unknown(Doubt::Repeated(last)) if optilock::is_conflict(last)),
-        "{error}"
+        doubts[0].starts_with("the client sent the write more than once"),
+        "{doubts:?}"
     );
-    assert_eq!(fake.n(), "1");
+    assert_eq!((calls, fake.n().as_str(), fake.writes()), (1, "1", 1));
 
     // Of two sendings that the server wants only one can succeed, so that success is success.
     let fake = Fake::new().on_put([answer(false, 503, reason::SERVICE_UNAVAILABLE)]);
     let (result, calls) = counted(&api(fake.client_that_retries()), as_is).await;
-    assert!(result.unwrap().written);
+    assert_eq!(result.unwrap().evidence, Evidence::Answer);
     assert_eq!((fake.puts().len(), calls, fake.n().as_str()), (2, 1, "1"));
 }
 

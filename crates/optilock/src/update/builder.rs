@@ -1,6 +1,7 @@
 //! The options of an update.
 
 use std::fmt::{self, Debug};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kube::api::PostParams;
@@ -10,13 +11,13 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::job::{Done, Job, Observer};
+use super::job::{Done, InDoubt, Job, Observer};
 use super::spread::Spread;
-use super::{Effort, Event, Reason, Target, UpdateError, Updated};
+use super::{Doubt, Effort, Event, Reason, Target, UpdateError, Updated};
 use crate::engine::{Engine, Pace};
 use crate::limits::{self, Limits};
 use crate::random::thread_random;
-use crate::{Backoff, BoxError, RetryError};
+use crate::{Backoff, BoxError, Carrier, OpId, Pending, PendingSlot};
 
 /// How long an update may take when nobody says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -59,7 +60,14 @@ pub fn update<K>(api: &Api<K>, name: impl Into<String>) -> Update<'_, K> {
         timeout: TIMEOUT,
         attempt_timeout: ATTEMPT_TIMEOUT,
         params: PostParams::default(),
+        subresource: None,
         from: None,
+        op_id: None,
+        carrier: None,
+        idempotent: false,
+        once: false,
+        slot: PendingSlot::default(),
+        in_doubt: None,
         observer: Box::new(|_| {}),
         random: Box::new(thread_random),
     }
@@ -75,7 +83,14 @@ pub struct Update<'a, K> {
     timeout: Duration,
     attempt_timeout: Duration,
     params: PostParams,
+    subresource: Option<String>,
     from: Option<K>,
+    op_id: Option<OpId>,
+    carrier: Option<Carrier>,
+    idempotent: bool,
+    once: bool,
+    slot: PendingSlot,
+    in_doubt: Option<InDoubt>,
     observer: Observer<'a, K>,
     random: Box<dyn FnMut() -> f64 + Send + 'a>,
 }
@@ -107,7 +122,7 @@ impl<'a, K> Update<'a, K> {
 
     /// Gives up at this instant. Without a deadline or a [timeout](Self::timeout) an update has two minutes.
     ///
-    /// Where a write is under way at that instant, its outcome is unknown, and the error says so.
+    /// Where the outcome of a write isn't known at that instant, the error says so.
     pub fn deadline(mut self, deadline: Instant) -> Self {
         self.limits.deadline = Some(deadline.into());
         self
@@ -130,7 +145,7 @@ impl<'a, K> Update<'a, K> {
 
     /// Gives up when this token is cancelled.
     ///
-    /// Where a write is under way then, its outcome is unknown, and the error says so.
+    /// Where the outcome of a write isn't known then, the error says so.
     pub fn cancellation(mut self, token: CancellationToken) -> Self {
         self.limits.token = Some(token);
         self
@@ -155,6 +170,96 @@ impl<'a, K> Update<'a, K> {
     /// again; if an object of another uid has its name by then, the update fails.
     pub fn from(mut self, object: K) -> Self {
         self.from = Some(object);
+        self
+    }
+
+    /// Writes this subresource, such as `status`: the server then takes over that part of the object
+    /// and keeps the rest.
+    ///
+    /// ```
+    /// # use k8s_openapi::api::core::v1::Pod;
+    /// # async fn example(pods: kube::Api<Pod>) -> Result<(), optilock::UpdateError> {
+    /// optilock::update(&pods, "web-0")
+    ///     .subresource("status")
+    ///     .apply(|pod| {
+    ///         pod.status.get_or_insert_default().message = Some("resting".into());
+    ///         Ok(())
+    ///     })
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn subresource(mut self, subresource: impl Into<String>) -> Self {
+        self.subresource = Some(subresource.into());
+        self
+    }
+
+    /// The identity of this update. Without it, one that nobody else has.
+    ///
+    /// Where an update with the same op-id is in the object already, nothing is written and the closure
+    /// isn't called: so a caller may repeat an update that it can't remember the outcome of. The object
+    /// remembers its last updates only ([`Carrier`] says how many), and only those that had something to
+    /// write: to be sure beyond that, keep what is [pending](Self::pending) and
+    /// [resume](Self::resume) it.
+    ///
+    /// ```
+    /// # use k8s_openapi::api::core::v1::ConfigMap;
+    /// # async fn example(accounts: kube::Api<ConfigMap>) -> Result<(), Box<dyn std::error::Error>> {
+    /// // However often this order comes in, it is counted once.
+    /// optilock::update(&accounts, "orders")
+    ///     .op_id("order-4711".parse()?)
+    ///     .apply(|orders| {
+    ///         let count = orders.data.get_or_insert_default().entry("count".into()).or_default();
+    ///         *count = (count.parse::<u64>().unwrap_or(0) + 1).to_string();
+    ///         Ok(())
+    ///     })
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn op_id(mut self, id: OpId) -> Self {
+        self.op_id = Some(id);
+        self
+    }
+
+    /// How writes carry the op-id. Without it, an annotation; for Deployments and for subresources, a
+    /// field manager.
+    pub fn carrier(mut self, carrier: Carrier) -> Self {
+        self.carrier = Some(carrier);
+        self
+    }
+
+    /// Says that this update may be applied more than once.
+    ///
+    /// Writes then carry no op-id, and after an unknown outcome the update simply starts again, which is
+    /// right for a closure that sets something, whatever was there before.
+    pub fn idempotent(mut self) -> Self {
+        self.idempotent = true;
+        self
+    }
+
+    /// Makes no other attempt when somebody else was faster: [`Reason::Overtaken`]. That is for
+    /// controllers, which had better look at the object again before they change it.
+    pub fn once(mut self) -> Self {
+        self.once = true;
+        self
+    }
+
+    /// Remembers the write that is under way in this slot, so that dropping the future loses nothing.
+    pub fn pending(mut self, slot: &PendingSlot) -> Self {
+        self.slot = slot.clone();
+        self
+    }
+
+    /// Starts by finding out what became of a write that an earlier call for the same update has left
+    /// behind. Only if that wasn't applied, the closure is called.
+    pub fn resume(mut self, pending: Pending) -> Self {
+        self.op_id = Some(pending.op_id.clone());
+        self.carrier = self.carrier.or_else(|| pending.carrier.clone());
+        self.in_doubt = Some(InDoubt {
+            pending: Arc::new(pending),
+            doubt: Doubt::Earlier,
+        });
         self
     }
 
@@ -206,12 +311,17 @@ impl<'a, K> Update<'a, K> {
     ///
     /// # Errors
     /// [`UpdateError::reason`] says why. Only with [`Reason::Unknown`] the change may be in the object all
-    /// the same. The closure is never called again after an answer that leaves this open.
+    /// the same.
+    ///
+    /// After an answer that leaves open whether the write was carried out, the closure isn't called
+    /// again before that is known. To find out, the identical write is sent again, the object is looked
+    /// at for the op-id, and then its history, as long as the limits allow. An update that may be
+    /// repeated needs none of that: see [`idempotent`](Self::idempotent).
     ///
     /// # Cancellation
     /// Dropping the future ends the update. If a write was under way, it may or may not have been
-    /// applied, and nobody is told: prefer a [token](Self::cancellation) or a [deadline](Self::deadline).
-    pub async fn apply<F>(self, change: F) -> Result<Updated<K>, UpdateError>
+    /// applied: a [slot](Self::pending) remembers it.
+    pub async fn apply<F>(self, mut change: F) -> Result<Updated<K>, UpdateError>
     where
         K: Resource + Clone + Debug + Serialize + DeserializeOwned,
         F: FnMut(&mut K) -> Result<(), BoxError>,
@@ -223,23 +333,48 @@ impl<'a, K> Update<'a, K> {
             namespace = target.namespace,
             name = target.name,
         );
+        let change = move |object: &mut K| change(object).map(|()| Vec::new());
         self.run(target, change).instrument(span).await
     }
 
+    /// Makes an update on behalf of others, whose op-ids the closure gives.
     async fn run<F>(mut self, target: Target, change: F) -> Result<Updated<K>, UpdateError>
     where
         K: Resource + Clone + Debug + Serialize + DeserializeOwned,
-        F: FnMut(&mut K) -> Result<(), BoxError>,
+        F: FnMut(&mut K) -> Result<Vec<OpId>, BoxError>,
     {
         if K::metadata_api() {
             let effort = Effort::default();
             return Err(UpdateError::new(target, None, effort, Reason::MetadataOnly));
         }
         self.limits.deadline = self.limits.deadline.or_else(|| limits::after(self.timeout));
+        if let Some(InDoubt { pending, .. }) = &self.in_doubt
+            && pending.name != self.name
+        {
+            let found = pending.name.clone();
+            let effort = Effort::default();
+            return Err(UpdateError::new(
+                target,
+                None,
+                effort,
+                Reason::Misnamed { found },
+            ));
+        }
+        let subresource = self.subresource.as_deref();
+        let carrier = self
+            .carrier
+            .unwrap_or_else(|| Carrier::best_for(&target.resource, subresource));
+        let repeatable = self.idempotent || self.params.dry_run;
         let mut job = Job {
             api: self.api,
             name: &self.name,
             params: &self.params,
+            subresource,
+            op_id: self.op_id.unwrap_or_else(OpId::random),
+            carrier: (!repeatable).then_some(carrier),
+            slot: self.slot,
+            in_doubt: self.in_doubt,
+            once: self.once,
             limits: &self.limits,
             attempt_timeout: self.attempt_timeout,
             change,
@@ -261,22 +396,21 @@ impl<'a, K> Update<'a, K> {
         };
         let result = job.run(Engine::new(&self.limits, pace)).await;
         match result {
-            Ok(Done { object, written }) => Ok(Updated {
+            Ok(Done {
+                object,
+                evidence,
+                written,
+            }) => Ok(Updated {
                 object,
                 written,
+                evidence,
+                op_id: job.op_id,
                 effort: job.effort,
             }),
             Err(error) => {
-                let reason = match error {
-                    RetryError::Interrupted(interrupt) => job.interrupted(interrupt),
-                    RetryError::Failed(reason) => reason,
-                };
-                Err(UpdateError::new(
-                    target,
-                    job.resource_version,
-                    job.effort,
-                    reason,
-                ))
+                let reason = job.ended(error);
+                let (version, effort) = (job.resource_version, job.effort);
+                Err(UpdateError::new(target, version, effort, reason))
             }
         }
     }

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Effort, Target, Winner};
 use crate::interrupt::chain;
-use crate::{BoxError, Interrupt, Outcome};
+use crate::{BoxError, Interrupt, Outcome, Pending};
 
 /// An update that failed, with what it was about and what was tried.
 ///
@@ -73,8 +74,17 @@ impl UpdateError {
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match self.0.reason {
-            Reason::Unknown(_) => Outcome::Unknown,
+            Reason::Unknown { .. } => Outcome::Unknown,
             _ => Outcome::Refused,
+        }
+    }
+
+    /// The write whose outcome is unknown, to [find it out](crate::resolve()) later.
+    #[must_use]
+    pub fn pending(&self) -> Option<&Pending> {
+        match &self.0.reason {
+            Reason::Unknown { pending, .. } => Some(pending),
+            _ => None,
         }
     }
 
@@ -147,17 +157,38 @@ pub enum Reason {
     /// at once doesn't cure. Nothing was written.
     #[error("the write was refused: {}", text(.0))]
     Refused(#[source] kube::Error),
-    /// The write may or may not have been carried out.
+    /// The write may or may not have been carried out, and what could be done to find out was in vain.
     ///
-    /// The closure is not called again, for that might apply the change twice. Read the object and see
-    /// whether the change is there, before you repeat it: the write could only succeed on the
-    /// [resourceVersion](UpdateError::resource_version) that it was computed from, so where that is
-    /// still the object's own *and* no copy of the request is under way any more, it didn't.
+    /// The closure was not called again, for that might have applied the change twice.
+    /// [`resolve`](crate::resolve()) tries once more with what is [pending](UpdateError::pending), and
+    /// [`Update::resume`](crate::Update::resume) goes on with the update after that.
     #[error(
-        "the write may or may not have been applied: {0}; \
-         read the object and look for the change before you repeat it"
+        "the write may or may not have been applied: {doubt}{}; before you repeat it, `resolve` what is \
+         pending (op-id {}, base {})",
+        unresolved.as_ref().map(|why| format!("; {why}")).unwrap_or_default(),
+        pending.op_id, pending.base
     )]
-    Unknown(#[source] Doubt),
+    #[non_exhaustive]
+    Unknown {
+        /// What left it open.
+        #[source]
+        doubt: Doubt,
+        /// Why it couldn't be found out; none if there was no time to try.
+        unresolved: Option<Unresolved>,
+        /// The write.
+        pending: Arc<Pending>,
+    },
+    /// Somebody else has written the object since the base, so that the write wasn't and never will be
+    /// applied, and no other attempt was to be made.
+    #[error("somebody else has written the object first, and no other attempt was to be made")]
+    Overtaken,
+    /// With the op-ids in it, the object's annotations are larger than the API server takes. Nothing was
+    /// written.
+    #[error(
+        "the annotations would have {0} bytes, and the API server takes 262144; shorten them, or choose \
+         another carrier for the op-id with `carrier`"
+    )]
+    AnnotationsTooLarge(usize),
     /// The object given to start from, or the server's answer, lacks what a safe write needs. Nothing
     /// was written.
     #[error(
@@ -205,6 +236,35 @@ pub enum Reason {
     Encode(#[source] kube::Error),
 }
 
+/// Why the outcome of a write could not be found out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unresolved {
+    /// The object is gone, and the write may be what has removed it: it took the last finalizer off an
+    /// object that was being deleted.
+    #[error("the object is gone, which may be the write's own doing or somebody else's")]
+    Deleted,
+    /// Others have written the object since, and the server's history doesn't go back to the base any
+    /// more.
+    #[error(
+        "others have written the object since, and the server's history doesn't go back that far"
+    )]
+    HistoryGone,
+    /// Others have written the object since, and we may not watch it to see what came first.
+    #[error(
+        "others have written the object since, and its history can't be read (allow the verb watch): {}",
+        text(.0)
+    )]
+    WatchForbidden(#[source] kube::Error),
+    /// Nothing in the first change after the base tells whose it is: the write carried no op-id, or the
+    /// server keeps no managedFields, or the write did nothing but remove fields.
+    #[error("nothing in the object or its history tells whose write it was")]
+    Untold,
+    /// The update ended before the outcome was found out.
+    #[error("then: {0}")]
+    Ended(#[source] Box<Reason>),
+}
+
 /// Why nobody knows whether a write was carried out.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -219,6 +279,9 @@ pub enum Doubt {
     /// The server didn't answer in the time that is allowed for an attempt.
     #[error("no answer within the {0:?} of an attempt")]
     AttemptTimeout(Duration),
+    /// An earlier update has left it behind.
+    #[error("an earlier update didn't find out")]
+    Earlier,
     /// The update was cancelled, or its deadline passed, while the write was under way.
     #[error("no answer yet: {0}")]
     Interrupted(#[source] Interrupt),

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use kube::core::Status;
 
+use super::{Doubt, Evidence};
+
 /// A step of an update, told to [`Update::observe`](crate::Update::observe).
 ///
 /// `attempt` counts from 1.
@@ -62,6 +64,29 @@ pub enum Event<'a, K> {
         /// The server's answer.
         status: &'a Status,
     },
+    /// The write has ended in a way that leaves open whether it was carried out.
+    ///
+    /// What follows is no attempt but the search for the outcome, unless the update is
+    /// [idempotent](crate::Update::idempotent).
+    #[non_exhaustive]
+    Unknown {
+        /// The attempt it belongs to.
+        attempt: u32,
+        /// The version that the change was computed from.
+        base: &'a str,
+        /// Why it is open.
+        doubt: &'a Doubt,
+    },
+    /// The outcome of a write that was unknown has been found out.
+    #[non_exhaustive]
+    Resolved {
+        /// The attempt it belongs to.
+        attempt: u32,
+        /// The version that the change was computed from.
+        base: &'a str,
+        /// What tells that it was applied; none if it wasn't, and never will be.
+        applied: Option<Evidence>,
+    },
     /// The server has asked for patience: too many requests, or a time after which to try again.
     #[non_exhaustive]
     Throttled {
@@ -81,7 +106,8 @@ pub enum Event<'a, K> {
 }
 
 impl<K> Event<'_, K> {
-    /// Writes the event to the log, at the level debug: conflicts are everyday life.
+    /// Writes the event to the log, at the level debug: conflicts are everyday life. Unknown
+    /// outcomes are not.
     pub(crate) fn log(&self) {
         match self {
             Self::Read {
@@ -106,6 +132,16 @@ impl<K> Event<'_, K> {
                 base,
                 status,
             } => tracing::debug!(attempt, base, answer = status.message, "conflict"),
+            Self::Unknown {
+                attempt,
+                base,
+                doubt,
+            } => tracing::info!(attempt, base, %doubt, "the outcome of the write is unknown"),
+            Self::Resolved {
+                attempt,
+                base,
+                applied,
+            } => tracing::info!(attempt, base, ?applied, "the outcome of the write is known"),
             Self::Throttled { attempt, status } => {
                 tracing::debug!(attempt, answer = status.message, "throttled");
             }

@@ -1,6 +1,7 @@
 //! One attempt of an update: read, change, write.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::api::PostParams;
@@ -10,14 +11,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
-use super::error::{Doubt, Reason};
+use super::error::{Doubt, Reason, Unresolved};
 use super::identity::Base;
 use super::put::{Answer, put};
-use super::{Effort, Event, Winner};
+use super::{Effort, Event, Evidence, Winner};
 use crate::conflict::{is_apply_conflict, is_conflict_status};
 use crate::engine::{Engine, Flow, Pace};
 use crate::limits::{Limits, after};
-use crate::{BoxError, Interrupt, Outcome, RetryError};
+use crate::once::check_annotations;
+use crate::{BoxError, Carrier, Interrupt, OpId, Outcome, Pending, PendingSlot, RetryError};
 
 /// An observer of events.
 pub(crate) type Observer<'a, K> = Box<dyn FnMut(&Event<'_, K>) + Send + 'a>;
@@ -27,6 +29,17 @@ pub(crate) struct Job<'a, K, F> {
     pub(crate) api: &'a Api<K>,
     pub(crate) name: &'a str,
     pub(crate) params: &'a PostParams,
+    pub(crate) subresource: Option<&'a str>,
+    /// The identity of the update.
+    pub(crate) op_id: OpId,
+    /// How writes carry it; none if the update may be repeated when its outcome is unknown.
+    pub(crate) carrier: Option<Carrier>,
+    /// Where to keep the write that is under way.
+    pub(crate) slot: PendingSlot,
+    /// The write whose outcome isn't known.
+    pub(crate) in_doubt: Option<InDoubt>,
+    /// Whether a write that somebody else was faster than is the end.
+    pub(crate) once: bool,
     pub(crate) limits: &'a Limits,
     pub(crate) attempt_timeout: Duration,
     pub(crate) change: F,
@@ -46,16 +59,23 @@ pub(crate) struct Job<'a, K, F> {
     pub(crate) winner: Option<Winner>,
 }
 
-/// An object and whether it was written.
+/// An object that the update is in, and how one knows.
 pub(crate) struct Done<K> {
     pub(crate) object: K,
+    pub(crate) evidence: Evidence,
     pub(crate) written: bool,
+}
+
+/// A write whose outcome isn't known, and why.
+pub(crate) struct InDoubt {
+    pub(crate) pending: Arc<Pending>,
+    pub(crate) doubt: Doubt,
 }
 
 impl<K, F> Job<'_, K, F>
 where
     K: Resource + Clone + Debug + Serialize + DeserializeOwned,
-    F: FnMut(&mut K) -> Result<(), BoxError>,
+    F: FnMut(&mut K) -> Result<Vec<OpId>, BoxError>,
 {
     /// Why the update is given up, in the light of what was seen so far.
     pub(crate) fn interrupted(&mut self, interrupt: Interrupt) -> Reason {
@@ -63,6 +83,18 @@ where
             interrupt,
             last: self.last.take(),
             winner: self.winner.take().map(Box::new),
+        }
+    }
+
+    /// How the update ends. While a write is in doubt, nothing that happens after it makes that certain.
+    pub(crate) fn ended(&mut self, error: RetryError<Reason>) -> Reason {
+        let reason = match error {
+            RetryError::Interrupted(interrupt) => self.interrupted(interrupt),
+            RetryError::Failed(reason) => reason,
+        };
+        match self.in_doubt.take() {
+            Some(in_doubt) => in_doubt.unknown(Some(Unresolved::Ended(Box::new(reason)))),
+            None => reason,
         }
     }
 
@@ -88,7 +120,7 @@ where
     }
 
     /// Tells the observer and the log.
-    fn tell(&mut self, event: &Event<'_, K>) {
+    pub(crate) fn tell(&mut self, event: &Event<'_, K>) {
         event.log();
         (self.observer)(event);
     }
@@ -122,7 +154,6 @@ where
     ) -> Result<Done<K>, RetryError<Reason>> {
         loop {
             engine.begin()?;
-            self.effort.attempts += 1;
             let at_least = match self.try_once().await.map_err(RetryError::Failed)? {
                 Flow::Done(done) => return Ok(done),
                 Flow::Again { at_least } => at_least,
@@ -140,8 +171,21 @@ where
     }
 
     async fn try_once(&mut self) -> Result<Flow<Done<K>>, Reason> {
-        let attempt = self.effort.attempts;
         let deadline = after(self.attempt_timeout);
+        match &self.in_doubt {
+            Some(in_doubt) if self.carrier.is_some() => {
+                let pending = Arc::clone(&in_doubt.pending);
+                self.resolve(&pending, deadline).await
+            }
+            _ => {
+                self.effort.attempts += 1;
+                self.attempt(deadline).await
+            }
+        }
+    }
+
+    async fn attempt(&mut self, deadline: Option<Instant>) -> Result<Flow<Done<K>>, Reason> {
+        let attempt = self.effort.attempts;
         let mut object = match self.read(deadline).await? {
             Flow::Done(object) => object,
             Flow::Again { at_least } => return Ok(Flow::Again { at_least }),
@@ -160,10 +204,21 @@ where
             object: &object,
         });
 
+        if let Some(carrier) = &self.carrier
+            && carrier.found_in(&base.metadata, &self.op_id)
+        {
+            return Ok(Flow::Done(Done {
+                object,
+                evidence: Evidence::OpId,
+                // Where this update has tried before, a layer below has sent its write again.
+                written: self.effort.conflicts > 0,
+            }));
+        }
+
         let before = encode(&object)?;
-        (self.change)(&mut object).map_err(Reason::Change)?;
+        let members = (self.change)(&mut object).map_err(Reason::Change)?;
         base.check(object.meta())?;
-        let changed = encode(&object)?;
+        let mut changed = encode(&object)?;
         if before == changed {
             self.tell(&Event::Unchanged {
                 attempt,
@@ -172,8 +227,15 @@ where
             });
             return Ok(Flow::Done(Done {
                 object,
+                evidence: Evidence::Unchanged,
                 written: false,
             }));
+        }
+        if let Some(carrier) = &self.carrier {
+            let mut ids = members;
+            ids.push(self.op_id.clone());
+            carrier.stamp(&base.metadata, &mut changed, &ids);
+            check_annotations(&changed).map_err(Reason::AnnotationsTooLarge)?;
         }
         self.tell(&Event::Write {
             attempt,
@@ -183,74 +245,154 @@ where
         self.write(base, &changed, deadline).await
     }
 
+    /// The write that is about to be sent, as it would be resolved.
+    fn pending(&self, base: &Base, object: &serde_json::Value) -> Arc<Pending> {
+        let asked = self.params.field_manager.as_deref();
+        Arc::new(Pending {
+            op_id: self.op_id.clone(),
+            name: self.name.to_owned(),
+            uid: base.uid().to_owned(),
+            base: base.resource_version().to_owned(),
+            field_manager: match &self.carrier {
+                Some(carrier) => carrier.manager(asked, &self.op_id),
+                None => asked.map(str::to_owned),
+            },
+            carrier: self.carrier.clone(),
+            subresource: self.subresource.map(str::to_owned),
+            body: object.to_string(),
+        })
+    }
+
+    /// Sends a write. None where there is no answer in time.
+    pub(crate) async fn send(
+        &mut self,
+        pending: &Pending,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Answer<K>>, Interrupt> {
+        let params = PostParams {
+            field_manager: pending.field_manager.clone(),
+            ..self.params.clone()
+        };
+        let subresource = pending.subresource.as_deref();
+        let body = pending.body.clone().into_bytes();
+        self.effort.requests += 1;
+        let write = put(self.api, &pending.name, subresource, &params, body);
+        self.limits.guard(in_time(deadline, write)).await
+    }
+
     async fn write(
         &mut self,
         base: Base,
         object: &serde_json::Value,
         deadline: Option<Instant>,
     ) -> Result<Flow<Done<K>>, Reason> {
-        let body = serde_json::to_vec(object)
-            .map_err(|error| Reason::Encode(kube::Error::SerdeError(error)))?;
-        self.effort.requests += 1;
-        let write = put(self.api, self.name, self.params, body);
-        let answer = match self.limits.guard(in_time(deadline, write)).await {
+        let pending = self.pending(&base, object);
+        if self.carrier.is_some() {
+            // Where this future is dropped in the next await, the write is all that is left of it.
+            self.slot.swap(Some(Arc::clone(&pending)));
+        }
+        let answer = match self.send(&pending, deadline).await {
             Ok(Some(answer)) => answer,
-            Ok(None) => return Err(Reason::Unknown(Doubt::AttemptTimeout(self.attempt_timeout))),
-            Err(interrupt) => return Err(Reason::Unknown(Doubt::Interrupted(interrupt))),
+            Ok(None) => {
+                return Ok(self.doubted(pending, Doubt::AttemptTimeout(self.attempt_timeout)));
+            }
+            Err(interrupt) => {
+                let doubt = Doubt::Interrupted(interrupt);
+                return Err(InDoubt { pending, doubt }.unknown(None));
+            }
         };
-        self.answered(base, answer)
+        self.answered(base, pending, answer)
     }
 
     fn answered(
         &mut self,
         base: Base,
+        pending: Arc<Pending>,
         Answer { result, repeated }: Answer<K>,
     ) -> Result<Flow<Done<K>>, Reason> {
-        let attempt = self.effort.attempts;
         let error = match result {
-            Ok(object) => {
-                self.tell(&Event::Written {
-                    attempt,
-                    base: base.resource_version(),
-                    resource_version: object
-                        .meta()
-                        .resource_version
-                        .as_deref()
-                        .unwrap_or_default(),
-                    object: &object,
-                });
-                return Ok(Flow::Done(Done {
-                    object,
-                    written: true,
-                }));
-            }
+            Ok(object) => return Ok(Flow::Done(self.written(&pending, object, Evidence::Answer))),
             Err(error) => error,
         };
         if repeated {
-            return Err(Reason::Unknown(Doubt::Repeated(error)));
+            return Ok(self.doubted(pending, Doubt::Repeated(error)));
         }
         if Outcome::of_error(&error) != Outcome::Refused {
-            return Err(Reason::Unknown(Doubt::Answer(error)));
+            return Ok(self.doubted(pending, Doubt::Answer(error)));
         }
+        self.slot.swap(None);
         let kube::Error::Api(status) = &error else {
             return Err(Reason::Refused(error));
         };
         if is_conflict_status(status) && !is_apply_conflict(status) {
-            self.effort.conflicts += 1;
             self.tell(&Event::Conflict {
-                attempt,
+                attempt: self.effort.attempts,
                 base: base.resource_version(),
                 status,
             });
             let at_least = retry_after(status).unwrap_or_default();
             self.last = Some(error);
-            self.beaten = Some(base.metadata);
-            Ok(Flow::Again { at_least })
+            self.overtaken(base.metadata, at_least)
         } else if status.code == 429 {
             let status = status.clone();
             Ok(self.throttled(&status, error))
         } else {
             Err(Reason::Refused(error))
+        }
+    }
+
+    /// The write is in the object, and nothing is in doubt any more.
+    pub(crate) fn written(&mut self, pending: &Pending, object: K, evidence: Evidence) -> Done<K> {
+        self.slot.swap(None);
+        self.in_doubt = None;
+        let resource_version = object.meta().resource_version.as_deref();
+        self.tell(&Event::Written {
+            attempt: self.effort.attempts,
+            base: &pending.base,
+            resource_version: resource_version.unwrap_or_default(),
+            object: &object,
+        });
+        Done {
+            object,
+            evidence,
+            written: true,
+        }
+    }
+
+    /// Somebody else was faster: the write that was computed from `base` never will be applied.
+    pub(crate) fn overtaken<T>(
+        &mut self,
+        base: ObjectMeta,
+        at_least: Duration,
+    ) -> Result<Flow<T>, Reason> {
+        self.effort.conflicts += 1;
+        if self.once {
+            return Err(Reason::Overtaken);
+        }
+        self.beaten = Some(base);
+        Ok(Flow::Again { at_least })
+    }
+
+    /// The write may have been carried out. The closure isn't called again before that is known.
+    fn doubted<T>(&mut self, pending: Arc<Pending>, doubt: Doubt) -> Flow<T> {
+        self.effort.unknowns += 1;
+        self.tell(&Event::Unknown {
+            attempt: self.effort.attempts,
+            base: &pending.base,
+            doubt: &doubt,
+        });
+        self.in_doubt = Some(InDoubt { pending, doubt });
+        Flow::AGAIN
+    }
+}
+
+impl InDoubt {
+    /// The end of an update that leaves a write in doubt.
+    pub(crate) fn unknown(self, unresolved: Option<Unresolved>) -> Reason {
+        Reason::Unknown {
+            doubt: self.doubt,
+            unresolved,
+            pending: self.pending,
         }
     }
 }
@@ -261,7 +403,7 @@ fn encode<K: Serialize>(object: &K) -> Result<serde_json::Value, Reason> {
 }
 
 /// The future's output, or none if it is not there at the deadline.
-async fn in_time<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
+pub(crate) async fn in_time<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
     match deadline {
         Some(deadline) => timeout_at(deadline, future).await.ok(),
         None => Some(future.await),
@@ -269,7 +411,7 @@ async fn in_time<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::O
 }
 
 /// How long the server asks to wait, where it does.
-fn retry_after(status: &Status) -> Option<Duration> {
+pub(crate) fn retry_after(status: &Status) -> Option<Duration> {
     let seconds = status.details.as_ref()?.retry_after_seconds;
     (seconds > 0).then(|| Duration::from_secs(seconds.into()))
 }

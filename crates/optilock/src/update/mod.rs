@@ -6,14 +6,16 @@ mod event;
 mod identity;
 mod job;
 mod put;
+mod resolve;
 mod spread;
 mod target;
 mod updated;
 mod winner;
 
 pub use builder::{Update, update};
-pub use error::{Doubt, Reason, UpdateError};
+pub use error::{Doubt, Reason, Unresolved, UpdateError};
 pub use event::Event;
+pub use resolve::resolve;
 pub use target::Target;
-pub use updated::{Effort, Updated};
+pub use updated::{Effort, Evidence, Updated};
 pub use winner::Winner;

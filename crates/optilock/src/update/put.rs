@@ -19,13 +19,19 @@ pub(crate) struct Answer<K> {
 pub(crate) async fn put<K>(
     api: &Api<K>,
     name: &str,
+    subresource: Option<&str>,
     params: &PostParams,
     body: Vec<u8>,
 ) -> Answer<K>
 where
     K: Resource + Clone + DeserializeOwned,
 {
-    let mut request = match Request::new(api.resource_url()).replace(name, params, body) {
+    let request = Request::new(api.resource_url());
+    let request = match subresource {
+        None => request.replace(name, params, body),
+        Some(subresource) => request.replace_subresource(subresource, name, params, body),
+    };
+    let mut request = match request {
         Ok(request) => request,
         Err(error) => {
             return Answer {

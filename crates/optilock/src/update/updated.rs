@@ -3,19 +3,45 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::OpId;
+
 /// A successful update.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Updated<K> {
-    /// The object as it is now: the server's answer to the write, or, where nothing was written, the
-    /// object that was read.
+    /// The object as it is now: the server's answer to the write, or the object that was read where
+    /// nothing was written or the answer was lost.
     pub object: K,
     /// Whether there was a write. There is none where the closure changed nothing.
     ///
     /// The server may still keep the resourceVersion, where it finds nothing that has changed.
     pub written: bool,
+    /// What tells that the update is in the object.
+    pub evidence: Evidence,
+    /// The identity of the update, as the write carried it.
+    pub op_id: OpId,
     /// What it took.
     pub effort: Effort,
+}
+
+/// What tells that an update is in the object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Evidence {
+    /// The closure found nothing to change.
+    Unchanged,
+    /// The server's answer to the write.
+    Answer,
+    /// The server's answer to the identical write, sent again after the first answer was lost.
+    Resent,
+    /// The op-id in the object as it was read.
+    ///
+    /// The write's answer was lost; or, where nothing was written, an earlier update with the same
+    /// [op-id](crate::Update::op_id) has done it.
+    OpId,
+    /// The first change after the base in the object's history. The write's answer was lost, and others
+    /// have written since.
+    History,
 }
 
 /// What an update took, whether it came to a good end or not.
@@ -28,6 +54,8 @@ pub struct Effort {
     pub conflicts: u32,
     /// The requests that were sent, reads and writes.
     pub requests: u32,
+    /// How many writes ended in a way that left open whether they were carried out.
+    pub unknowns: u32,
     /// The time spent asleep between attempts.
     pub waited: Duration,
 }
@@ -38,11 +66,16 @@ impl fmt::Display for Effort {
             attempts,
             conflicts,
             requests,
+            unknowns,
             waited,
         } = self;
         write!(
             f,
-            "attempts: {attempts}, conflicts: {conflicts}, requests: {requests}, waited: {waited:?}"
-        )
+            "attempts: {attempts}, conflicts: {conflicts}, requests: {requests}, "
+        )?;
+        if *unknowns > 0 {
+            write!(f, "unknown outcomes: {unknowns}, ")?;
+        }
+        write!(f, "waited: {waited:?}")
     }
 }

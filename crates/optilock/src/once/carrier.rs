@@ -1,0 +1,175 @@
+//! How a write carries its op-id.
+
+use std::borrow::Cow;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use kube::core::ObjectMeta;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::OpId;
+use super::ring::Ring;
+
+/// The annotation that holds the op-ids when nobody says otherwise.
+const ANNOTATION: &str = "optilock.dev/ops";
+/// What a field manager starts with when nobody says otherwise.
+const MANAGER: &str = "optilock";
+/// The longest field manager that the API server takes.
+const LONGEST_MANAGER: usize = 128;
+/// The bytes of all keys and values of an object's annotations that the API server takes.
+const ANNOTATIONS_LIMIT: usize = 256 * 1024;
+
+/// How a write carries the [`OpId`] of its update.
+///
+/// | | annotation | field manager |
+/// |---|---|---|
+/// | what it adds to the object | one annotation with the last 32 op-ids, 544 bytes when they are random | the writer's entry in managedFields has another name each time |
+/// | who can tell that an update was applied | whoever reads the object before 32 more updates, else its history | whoever reads the object before others have written the same fields, else its history |
+/// | a change that only removes fields | carried | leaves no entry: can't be told from others' writes |
+/// | `/status` and other subresources | dropped by the server on most kinds | carried |
+/// | side effects | on a Deployment: a new generation, and a copy on its ReplicaSets | old managers of untouched fields stay, at most ten; the server merges more |
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Carrier {
+    /// An annotation with this key, which holds the op-ids of the last writes.
+    Annotation(Cow<'static, str>),
+    /// A field manager of its own for each update: the one that was asked for, a dash, and the op-id.
+    FieldManager,
+}
+
+impl Carrier {
+    /// An annotation of another name than `optilock.dev/ops`.
+    #[must_use]
+    pub fn annotation(key: impl Into<String>) -> Self {
+        Self::Annotation(Cow::Owned(key.into()))
+    }
+
+    /// What is best for a resource (`deployments.apps`) and subresource, where nobody says otherwise.
+    pub(crate) fn best_for(resource: &str, subresource: Option<&str>) -> Self {
+        match (resource, subresource) {
+            ("deployments.apps", _) | (_, Some(_)) => Self::FieldManager,
+            _ => Self::default(),
+        }
+    }
+
+    /// The field manager to write with.
+    pub(crate) fn manager(&self, asked: Option<&str>, id: &OpId) -> Option<String> {
+        match self {
+            Self::Annotation(_) => asked.map(str::to_owned),
+            Self::FieldManager => {
+                let room = LONGEST_MANAGER - 1 - id.as_str().len();
+                let mut prefix = asked.unwrap_or(MANAGER);
+                while prefix.len() > room {
+                    let end = prefix.char_indices().next_back().map_or(0, |(end, _)| end);
+                    prefix = &prefix[..end];
+                }
+                Some(format!("{prefix}-{id}"))
+            }
+        }
+    }
+
+    /// Puts the ids into an object that is about to be written and was computed from `base`.
+    ///
+    /// They follow those of the base, whatever the closure has made of the annotation.
+    pub(crate) fn stamp(&self, base: &ObjectMeta, object: &mut Value, ids: &[OpId]) {
+        let Self::Annotation(key) = self else { return };
+        let mut ring = Ring::parse(annotation(base, key));
+        ring.push(ids);
+        let annotations = &mut object["metadata"]["annotations"];
+        if !annotations.is_object() {
+            *annotations = Value::Object(serde_json::Map::new());
+        }
+        annotations[&**key] = ring.to_text().into();
+    }
+
+    /// Whether an object says that this update is in it. Where it doesn't, the update may be in it all
+    /// the same.
+    pub(crate) fn found_in(&self, object: &ObjectMeta, id: &OpId) -> bool {
+        match self {
+            Self::Annotation(key) => Ring::parse(annotation(object, key)).contains(id),
+            Self::FieldManager => managers(object).iter().any(|entry| is_named_for(entry, id)),
+        }
+    }
+
+    /// Whose write made this version of an object out of `base`, if it was a single write.
+    pub(crate) fn claim(&self, base: &ObjectMeta, version: &ObjectMeta, id: &OpId) -> Claim {
+        if self.found_in(version, id) {
+            return Claim::Ours;
+        }
+        match self {
+            Self::Annotation(_) => Claim::Foreign,
+            // A write that only removes fields leaves no entry of its own, so that none of ours
+            // proves nothing. One of somebody else that is new, or has another time, does: a write
+            // has one manager. An entry that has merely lost fields keeps its time.
+            Self::FieldManager => {
+                let known = managers(base);
+                let gained = |entry: &&ManagedFieldsEntry| {
+                    !known.iter().any(|old| {
+                        let key = |entry: &ManagedFieldsEntry| {
+                            (
+                                entry.manager.clone(),
+                                entry.operation.clone(),
+                                entry.subresource.clone(),
+                                entry.api_version.clone(),
+                                entry.time.clone(),
+                            )
+                        };
+                        key(old) == key(entry)
+                    })
+                };
+                match managers(version).iter().find(gained) {
+                    Some(_) => Claim::Foreign,
+                    None => Claim::Untold,
+                }
+            }
+        }
+    }
+}
+
+impl Default for Carrier {
+    /// The annotation `optilock.dev/ops`.
+    fn default() -> Self {
+        Self::Annotation(Cow::Borrowed(ANNOTATION))
+    }
+}
+
+/// Whose write a version is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    Ours,
+    Foreign,
+    /// Nothing in the version tells.
+    Untold,
+}
+
+fn annotation<'a>(object: &'a ObjectMeta, key: &str) -> &'a str {
+    let annotations = object.annotations.as_ref();
+    annotations
+        .and_then(|annotations| annotations.get(key))
+        .map_or("", String::as_str)
+}
+
+fn managers(object: &ObjectMeta) -> &[ManagedFieldsEntry] {
+    object.managed_fields.as_deref().unwrap_or_default()
+}
+
+fn is_named_for(entry: &ManagedFieldsEntry, id: &OpId) -> bool {
+    let name = entry.manager.as_deref().unwrap_or_default();
+    name.strip_suffix(id.as_str())
+        .is_some_and(|prefix| prefix.ends_with('-'))
+}
+
+/// How many bytes the annotations of an object about to be written have, if the API server would refuse
+/// as many.
+pub(crate) fn check_annotations(object: &Value) -> Result<(), usize> {
+    let annotations = object["metadata"]["annotations"].as_object();
+    let bytes: usize = annotations
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| key.len() + value.as_str().map_or(0, str::len))
+        .sum();
+    if bytes > ANNOTATIONS_LIMIT {
+        return Err(bytes);
+    }
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! A write whose outcome isn't known yet.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Carrier, OpId};
+
+/// A write that was sent and whose outcome isn't known: all that it takes to find out later, in another
+/// process if need be.
+///
+/// It comes with [`Reason::Unknown`](crate::Reason::Unknown), and from a [`PendingSlot`] after a future
+/// was dropped. [`resolve`](crate::resolve()) finds out; so does
+/// [`Update::resume`](crate::Update::resume), which then goes on. It can be stored: as JSON, say.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Pending {
+    /// The update that the write belongs to.
+    pub op_id: OpId,
+    /// The object's name.
+    pub name: String,
+    /// The object's uid, which the write insists on.
+    pub uid: String,
+    /// The resourceVersion that the write was computed from, and insists on.
+    pub base: String,
+    /// How the write carries the op-id; none if it doesn't, because the update was
+    /// [idempotent](crate::Update::idempotent).
+    pub carrier: Option<Carrier>,
+    /// The field manager that the write was sent with.
+    pub field_manager: Option<String>,
+    /// The subresource that was written, such as `status`.
+    pub subresource: Option<String>,
+    /// The request's body, byte for byte.
+    pub body: String,
+}
+
+/// Without the body, which may be long and may hold secrets.
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending")
+            .field("op_id", &self.op_id)
+            .field("name", &self.name)
+            .field("uid", &self.uid)
+            .field("base", &self.base)
+            .field("subresource", &self.subresource)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A place that remembers the write that is under way, also when the update's future is dropped.
+///
+/// Clones are the same place. It is filled just before a write is sent, and empty again as soon as the
+/// write's outcome is known.
+///
+/// ```
+/// # use k8s_openapi::api::core::v1::ConfigMap;
+/// # use std::time::Duration;
+/// # async fn example(api: kube::Api<ConfigMap>) -> Result<(), optilock::UpdateError> {
+/// use optilock::{Outcome, PendingSlot};
+///
+/// let slot = PendingSlot::default();
+/// let update = optilock::update(&api, "settings").pending(&slot).apply(|config| {
+///     config.data.get_or_insert_default().insert("level".into(), "debug".into());
+///     Ok(())
+/// });
+/// if tokio::time::timeout(Duration::from_secs(1), update).await.is_err()
+///     && let Some(pending) = slot.take()
+/// {
+///     // The future is gone, and it may have left a write behind.
+///     match optilock::resolve(&api, &pending).await? {
+///         Outcome::Applied => println!("it was, or is now, applied"),
+///         _ => println!("it never will be applied"),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct PendingSlot(Arc<Mutex<Option<Arc<Pending>>>>);
+
+impl PendingSlot {
+    /// Takes what is there: a write whose outcome isn't known. None if there is no such write.
+    #[must_use]
+    pub fn take(&self) -> Option<Pending> {
+        self.swap(None).map(Arc::unwrap_or_clone)
+    }
+
+    pub(crate) fn swap(&self, pending: Option<Arc<Pending>>) -> Option<Arc<Pending>> {
+        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *slot, pending)
+    }
+}

@@ -1,0 +1,208 @@
+//! What became of a write whose answer is lost.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::core::ObjectMeta;
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::error::{Reason, Unresolved};
+use super::job::{Done, Job, in_time, retry_after};
+use super::put::Answer;
+use super::{Event, Evidence, UpdateError, Winner, update};
+use crate::engine::Flow;
+use crate::once::{Claim, First, first_after};
+use crate::{BoxError, OpId, Outcome, Pending};
+
+/// Finds out what became of a write, in another process and a day later if need be.
+///
+/// The identical write is sent again: at most one copy of it can ever be carried out, and once the
+/// object is at another version, none can any more. So where the write hadn't been carried out and
+/// nobody has written the object since, it is carried out now, and the answer is
+/// [`Outcome::Applied`]. [`Outcome::Refused`] means that it wasn't and never will be. It is never
+/// [`Outcome::Unknown`]: that is an error.
+///
+/// It tries for two minutes at most. To go on with the update after that, use
+/// [`Update::resume`](crate::Update::resume) instead.
+///
+/// # Errors
+/// [`Reason::Unknown`] says why it can't be told; what is pending is still pending then.
+pub async fn resolve<K>(api: &Api<K>, pending: &Pending) -> Result<Outcome, UpdateError>
+where
+    K: Resource + Clone + Debug + Serialize + DeserializeOwned,
+{
+    let resolution = update(api, &pending.name)
+        .resume(pending.clone())
+        .once()
+        // The resolution ends before any change is asked for.
+        .apply(|_| Err(BoxError::from("nothing is to be changed")));
+    match resolution.await {
+        Ok(_) => Ok(Outcome::Applied),
+        Err(error) if matches!(error.reason(), Reason::Overtaken) => Ok(Outcome::Refused),
+        Err(error) => Err(error),
+    }
+}
+
+impl<K, F> Job<'_, K, F>
+where
+    K: Resource + Clone + Debug + Serialize + DeserializeOwned,
+    F: FnMut(&mut K) -> Result<Vec<OpId>, BoxError>,
+{
+    /// One step of finding out: sends the identical write again, and if that doesn't tell, looks at the
+    /// object, and if that doesn't either, at its history.
+    pub(crate) async fn resolve(
+        &mut self,
+        pending: &Arc<Pending>,
+        deadline: Option<Instant>,
+    ) -> Result<Flow<Done<K>>, Reason> {
+        let error = match self.send(pending, deadline).await {
+            Ok(Some(Answer {
+                result: Ok(object), ..
+            })) => {
+                return Ok(self.applied(pending, object, Evidence::Resent));
+            }
+            Ok(Some(Answer {
+                result: Err(error), ..
+            })) => Some(error),
+            Ok(None) => None,
+            Err(interrupt) => return Err(self.interrupted(interrupt)),
+        };
+        // Whatever the server said, an earlier copy may be what it is about. Its answer isn't even needed
+        // to be sure that no copy is carried out any more: an object at another version is.
+        let patience = patience(error.as_ref());
+        self.effort.requests += 1;
+        let read = in_time(deadline, self.api.get_opt(&pending.name));
+        let found = match self.limits.guard(read).await {
+            Ok(Some(Ok(found))) => found,
+            Ok(Some(Err(error))) => {
+                let at_least = patience.max(self::patience(Some(&error)));
+                return Ok(Flow::Again { at_least });
+            }
+            Ok(None) => return Ok(Flow::Again { at_least: patience }),
+            Err(interrupt) => return Err(self.interrupted(interrupt)),
+        };
+        let live = found
+            .as_ref()
+            .filter(|object| object.meta().uid.as_deref() == Some(&pending.uid));
+        if let Some(object) = live {
+            if let Some(carrier) = &pending.carrier
+                && carrier.found_in(object.meta(), &pending.op_id)
+            {
+                let object = object.clone();
+                return Ok(self.applied(pending, object, Evidence::OpId));
+            }
+            if object.meta().resource_version.as_deref() == Some(&pending.base) {
+                return Ok(Flow::Again { at_least: patience });
+            }
+        }
+        let live = live.cloned();
+        self.effort.requests += 1;
+        let Pending {
+            name, uid, base, ..
+        } = &**pending;
+        let history = in_time(deadline, first_after(self.api, name, uid, base));
+        let first = match self.limits.guard(history).await {
+            Ok(first) => first.unwrap_or(First::Untold),
+            Err(interrupt) => return Err(self.interrupted(interrupt)),
+        };
+        match first {
+            First::Written(first) => {
+                let sent = Sent::of(pending)?;
+                let claim = match &pending.carrier {
+                    Some(carrier) => carrier.claim(&sent.metadata, first.meta(), &pending.op_id),
+                    None => Claim::Untold,
+                };
+                match claim {
+                    Claim::Ours => {
+                        let object = live.unwrap_or(*first);
+                        Ok(self.applied(pending, object, Evidence::History))
+                    }
+                    Claim::Foreign => self.refused(pending, sent.metadata, found),
+                    Claim::Untold => Err(self.unresolved(Unresolved::Untold)),
+                }
+            }
+            First::Deleted => {
+                let sent = Sent::of(pending)?;
+                if sent.removes_the_object() {
+                    Err(self.unresolved(Unresolved::Deleted))
+                } else {
+                    self.refused(pending, sent.metadata, found)
+                }
+            }
+            First::Gone => Err(self.unresolved(Unresolved::HistoryGone)),
+            First::Forbidden(error) => Err(self.unresolved(Unresolved::WatchForbidden(error))),
+            First::Untold => Ok(Flow::Again { at_least: patience }),
+        }
+    }
+
+    fn applied(&mut self, pending: &Pending, object: K, evidence: Evidence) -> Flow<Done<K>> {
+        self.resolved(pending, Some(evidence));
+        Flow::Done(self.written(pending, object, evidence))
+    }
+
+    /// The write wasn't and never will be applied. What was read meanwhile is what to go on with.
+    fn refused(
+        &mut self,
+        pending: &Pending,
+        sent: ObjectMeta,
+        found: Option<K>,
+    ) -> Result<Flow<Done<K>>, Reason> {
+        self.resolved(pending, None);
+        self.slot.swap(None);
+        self.in_doubt = None;
+        if let Some(object) = &found {
+            self.winner = Winner::since(&sent, object.meta()).or(self.winner.take());
+        }
+        let flow = self.overtaken(sent, Duration::ZERO)?;
+        self.beaten = None;
+        self.at_hand = found;
+        Ok(flow)
+    }
+
+    fn resolved(&mut self, pending: &Pending, applied: Option<Evidence>) {
+        self.tell(&Event::Resolved {
+            attempt: self.effort.attempts,
+            base: &pending.base,
+            applied,
+        });
+    }
+
+    /// It can't be found out, now or later.
+    fn unresolved(&mut self, why: Unresolved) -> Reason {
+        match self.in_doubt.take() {
+            Some(in_doubt) => in_doubt.unknown(Some(why)),
+            None => Reason::Overtaken,
+        }
+    }
+}
+
+/// The metadata that a write was sent with.
+#[derive(Deserialize)]
+struct Sent {
+    metadata: ObjectMeta,
+}
+
+impl Sent {
+    fn of(pending: &Pending) -> Result<Self, Reason> {
+        serde_json::from_str(&pending.body)
+            .map_err(|error| Reason::Encode(kube::Error::SerdeError(error)))
+    }
+
+    /// Whether carrying it out makes the server remove the object, instead of keeping what was written.
+    fn removes_the_object(&self) -> bool {
+        let finalizers = self.metadata.finalizers.as_deref();
+        self.metadata.deletion_timestamp.is_some() && finalizers.unwrap_or_default().is_empty()
+    }
+}
+
+/// How long the server asks to wait, where it does.
+fn patience(error: Option<&kube::Error>) -> Duration {
+    match error {
+        Some(kube::Error::Api(status)) => retry_after(status).unwrap_or_default(),
+        _ => Duration::ZERO,
+    }
+}

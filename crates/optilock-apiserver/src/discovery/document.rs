@@ -10,6 +10,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha512};
 
 use super::aggregated::{self, ListVersion};
+use super::openapi::{self, Part};
 use super::{groups, paths, version};
 use crate::registry::Resource;
 
@@ -30,6 +31,10 @@ pub(crate) enum Subject {
     Resources { group: String, version: String },
     /// `/api` or `/apis` with everything behind it.
     Aggregated { core: bool, version: ListVersion },
+    /// `/openapi/v3`: which documents of OpenAPI there are.
+    OpenApiIndex,
+    /// `/openapi/v3/…`: one of them.
+    OpenApi(Part),
 }
 
 /// A document of discovery: JSON in the member order of kube-apiserver.
@@ -124,8 +129,11 @@ impl Discovery {
 
     fn has(&self, subject: &Subject) -> bool {
         match subject {
-            Subject::Group(group) => !group.is_empty() && self.has_group(group),
-            Subject::Resources { group, version } => self
+            Subject::Group(group) | Subject::OpenApi(Part::Group(group)) => {
+                !group.is_empty() && self.has_group(group)
+            }
+            Subject::Resources { group, version }
+            | Subject::OpenApi(Part::Version { group, version }) => self
                 .resources
                 .iter()
                 .any(|resource| &*resource.api.group == group && &*resource.api.version == version),
@@ -147,7 +155,28 @@ impl Discovery {
             Subject::Aggregated { core, version } => {
                 Document::line(&aggregated::list(resources, *core, *version))
             }
+            Subject::OpenApiIndex => Document::line(&self.openapi_index()),
+            Subject::OpenApi(part) => Document::new(json(&openapi::document(resources, part))),
         }
+    }
+
+    /// The index needs the hash of every document, which makes it the most expensive thing to ask for.
+    fn openapi_index(&self) -> openapi::Index {
+        let mut parts = vec![Part::Core, Part::Groups];
+        for (group, versions) in versions_by_group(&self.resources) {
+            if !group.is_empty() {
+                parts.push(Part::Group(group.to_owned()));
+            }
+            parts.extend(versions.into_iter().map(|version| Part::Version {
+                group: group.to_owned(),
+                version: version.to_owned(),
+            }));
+        }
+        openapi::index(parts.into_iter().filter_map(|part| {
+            let path = part.path();
+            let document = self.document(&Subject::OpenApi(part))?;
+            Some((path, document.hash().to_owned()))
+        }))
     }
 }
 

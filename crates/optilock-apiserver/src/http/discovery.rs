@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, VARY, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, LOCATION, VARY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, Method, StatusCode};
 
 use super::accept::{Accept, Clause};
@@ -11,9 +11,12 @@ use super::output;
 use super::query::Query;
 use super::reply::{JSON, Reply, YAML};
 use super::service::wants_indentation;
-use crate::discovery::{Document, ListVersion, Probe, Subject};
+use crate::discovery::{Document, ListVersion, Part, Probe, Subject};
 use crate::registry::{Registry, method_not_allowed};
 use crate::status::{Details, Reason, Status};
+
+/// The framework below kube-apiserver knows `*/*` and full media types, but not this.
+const APPLICATION: &str = "application/*";
 
 const LIST_GROUP: &str = "apidiscovery.k8s.io";
 const LIST_KIND: &str = "APIGroupDiscoveryList";
@@ -76,6 +79,8 @@ impl DiscoveryRequest<'_> {
                 self.document(Handler::Lenient, &Subject::Group((*group).to_owned()))
             }
             ["apis", group, version] => self.resources(group, version),
+            ["openapi", "v3"] => self.openapi_index(),
+            ["openapi", "v3", path @ ..] => Ok(self.openapi(path)),
             [probe, check @ ..] => {
                 match Probe::ALL.into_iter().find(|known| known.name() == *probe) {
                     Some(probe) => Ok(self.health(probe, &check.join("/"))),
@@ -99,12 +104,8 @@ impl DiscoveryRequest<'_> {
 
     fn version(&self) -> Result<Reply, Status> {
         self.check(Handler::GetOnly)?;
-        if !self
-            .accept
-            .clauses()
-            .iter()
-            .any(|clause| clause.covers(JSON))
-        {
+        let wanted = |clause: &Clause| clause.covers(JSON) && clause.media_type != APPLICATION;
+        if !self.accept.clauses().iter().any(wanted) {
             return Err(unacceptable(&[JSON]));
         }
         self.plain(&Subject::Version)
@@ -195,8 +196,7 @@ impl DiscoveryRequest<'_> {
     ) -> Result<(Format, Option<ListVersion>), Status> {
         let mut understood = false;
         for clause in self.accept.clauses() {
-            if handler == Handler::GetOnly && clause.media_type == "application/*" {
-                // The framework below kube-apiserver knows `*/*` and full media types.
+            if handler == Handler::GetOnly && clause.media_type == APPLICATION {
                 continue;
             }
             let format = if clause.covers(JSON) {
@@ -223,6 +223,44 @@ impl DiscoveryRequest<'_> {
         }
         let text = format!("only the following media types are accepted: {JSON}, {YAML}");
         Err(Status::new(406, Reason::NotAcceptable, text))
+    }
+
+    /// The index of OpenAPI documents. Its media type is what kube-apiserver says it is.
+    fn openapi_index(&self) -> Result<Reply, Status> {
+        let reply = self.plain(&Subject::OpenApiIndex)?;
+        Ok(reply.content_type("text/plain; charset=utf-8"))
+    }
+
+    /// A document of OpenAPI. With its hash it can be kept for ever; a hash that it no longer has leads to the new one.
+    fn openapi(&self, path: &[&str]) -> Reply {
+        let part = Part::at(path).map(Subject::OpenApi);
+        let Some(document) = part.and_then(|part| self.subject(&part)) else {
+            return Reply::empty(StatusCode::NOT_FOUND);
+        };
+        if !self
+            .accept
+            .clauses()
+            .iter()
+            .any(|clause| clause.covers(JSON))
+        {
+            return Reply::empty(StatusCode::NOT_ACCEPTABLE).header(VARY, "Accept");
+        }
+        let etag = format!("\"{}\"", document.hash());
+        let (asked, hash) = (self.query.get("hash"), document.hash());
+        let reply = if !asked.is_empty() && asked != hash {
+            let location = format!("/openapi/v3/{}?hash={hash}", path.join("/"));
+            Reply::empty(StatusCode::MOVED_PERMANENTLY).header(LOCATION, &location)
+        } else if self.has_already(&etag) {
+            Reply::empty(StatusCode::NOT_MODIFIED)
+        } else {
+            Reply::new(StatusCode::OK, JSON, document.body())
+        };
+        let reply = reply.header(ETAG, &etag).header(VARY, "Accept");
+        if asked == hash {
+            reply.header(CACHE_CONTROL, "public, immutable, max-age=31536000")
+        } else {
+            reply
+        }
     }
 
     fn write(&self, format: Format, json: Bytes) -> Result<Reply, Status> {

@@ -99,6 +99,11 @@ impl Resource {
         &self.storage.api_version
     }
 
+    /// Whether a deletion is answered with the object, not with a Status.
+    pub(crate) fn returns_deleted(&self) -> bool {
+        self.strategy.returns_deleted
+    }
+
     /// An object of this version in the form in which it is stored.
     pub(crate) fn to_storage<'a>(&self, object: &'a Value) -> Cow<'a, Value> {
         match self.storage.conversion {

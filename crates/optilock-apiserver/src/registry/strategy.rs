@@ -280,6 +280,23 @@ const ROWS: &[(&str, &str, Strategy)] = &[
         D.create_on_update(),
     ),
     ("rbac.authorization.k8s.io", "roles", D.create_on_update()),
+    // resource.k8s.io
+    (
+        "resource.k8s.io",
+        "deviceclasses",
+        D.generation(SPEC).returns_deleted(),
+    ),
+    ("resource.k8s.io", "resourceclaims", D.returns_deleted()),
+    (
+        "resource.k8s.io",
+        "resourceclaimtemplates",
+        D.returns_deleted(),
+    ),
+    (
+        "resource.k8s.io",
+        "resourceslices",
+        D.generation(SPEC).returns_deleted(),
+    ),
     // scheduling.k8s.io
     (
         "scheduling.k8s.io",
@@ -299,5 +316,10 @@ const ROWS: &[(&str, &str, Strategy)] = &[
         "storage.k8s.io",
         "volumeattachments",
         D.strict().returns_deleted(),
+    ),
+    (
+        "storage.k8s.io",
+        "volumeattributesclasses",
+        D.returns_deleted(),
     ),
 ];

@@ -10,9 +10,13 @@ use super::parser;
 /// How a requirement relates a label to its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operator {
-    /// `=`, `==`, `in`: the label is there with one of the values.
+    /// `=`, `==`: the label is there with the value.
+    Equals,
+    /// `in`: the label is there with one of the values.
     In,
-    /// `!=`, `notin`: the label is not there, or with none of the values.
+    /// `!=`: the label is not there, or not with the value.
+    NotEquals,
+    /// `notin`: the label is not there, or with none of the values.
     NotIn,
     /// The label is there.
     Exists,
@@ -37,8 +41,8 @@ impl Requirement {
     fn matches(&self, label: Option<&str>) -> bool {
         let listed = |label: &str| self.values.iter().any(|value| value == label);
         match (self.operator, label) {
-            (Operator::In, label) => label.is_some_and(listed),
-            (Operator::NotIn, label) => !label.is_some_and(listed),
+            (Operator::Equals | Operator::In, label) => label.is_some_and(listed),
+            (Operator::NotEquals | Operator::NotIn, label) => !label.is_some_and(listed),
             (Operator::Exists, label) => label.is_some(),
             (Operator::DoesNotExist, label) => label.is_none(),
             (Operator::GreaterThan, label) => self.compares(label, |label, bound| label > bound),
@@ -131,8 +135,8 @@ impl fmt::Display for LabelSelector {
             let key = &requirement.key;
             let values = requirement.values.join(",");
             match requirement.operator {
-                Operator::In if requirement.values.len() == 1 => write!(out, "{key}={values}"),
-                Operator::NotIn if requirement.values.len() == 1 => write!(out, "{key}!={values}"),
+                Operator::Equals => write!(out, "{key}={values}"),
+                Operator::NotEquals => write!(out, "{key}!={values}"),
                 Operator::In => write!(out, "{key} in ({values})"),
                 Operator::NotIn => write!(out, "{key} notin ({values})"),
                 Operator::Exists => write!(out, "{key}"),

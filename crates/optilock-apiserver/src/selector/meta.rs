@@ -22,7 +22,7 @@ impl LabelSelector {
         let mut requirements = Vec::new();
         for (key, value) in selector["matchLabels"].as_object().into_iter().flatten() {
             let value = value.as_str().unwrap_or_default().to_owned();
-            requirements.push(checked(key, Operator::In, vec![value])?);
+            requirements.push(checked(key, Operator::Equals, vec![value])?);
         }
         for expression in selector["matchExpressions"]
             .as_array()
@@ -105,7 +105,7 @@ mod tests {
                         {"key": "g", "operator": "DoesNotExist", "values": []},
                     ],
                 }),
-                "a=b,d in (x,y),e!=z,f,!g",
+                "a=b,d in (x,y),e notin (z),f,!g",
             ),
         ] {
             let selector = LabelSelector::from_meta(Some(&meta)).expect("a good selector");

@@ -93,8 +93,8 @@ impl<'a> Parser<'a> {
         let operator = match self.take() {
             Token::Word("in") => return Ok((Operator::In, self.set()?)),
             Token::Word("notin") => return Ok((Operator::NotIn, self.set()?)),
-            Token::Equals | Token::DoubleEquals => Operator::In,
-            Token::NotEquals => Operator::NotIn,
+            Token::Equals | Token::DoubleEquals => Operator::Equals,
+            Token::NotEquals => Operator::NotEquals,
             Token::Greater => Operator::GreaterThan,
             Token::Less => Operator::LessThan,
             other => return Err(inside(other, ", expected: in, notin, =, ==, !=, gt, lt")),

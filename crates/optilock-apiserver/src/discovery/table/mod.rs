@@ -4,6 +4,8 @@ mod cells;
 mod duration;
 mod include;
 mod metadata;
+#[cfg(test)]
+mod recorded;
 mod row;
 
 use jiff::Timestamp;

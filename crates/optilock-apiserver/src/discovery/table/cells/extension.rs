@@ -15,7 +15,7 @@ pub(super) fn api_service(row: Row<'_>) -> Vec<Value> {
     let available = condition(row.list("/status/conditions"), "Available");
     let available = match available.map(|found| (text(&found["status"]), text(&found["reason"]))) {
         None => "Unknown".to_owned(),
-        Some((status, "")) | Some((status @ "True", _)) => status.to_owned(),
+        Some((status, "") | (status @ "True", _)) => status.to_owned(),
         Some((status, reason)) => format!("{status} ({reason})"),
     };
     cells![row.name(), service, available, row.age()]

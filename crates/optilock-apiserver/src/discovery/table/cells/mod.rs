@@ -25,6 +25,9 @@ use serde_json::Value;
 use super::row::Row;
 use crate::schema::Resource;
 
+/// What the objects of a table are sorted by.
+type SortKey = fn(&Value) -> (i64, String);
+
 /// How the objects of a kind are shown.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Printer {
@@ -35,7 +38,7 @@ pub(super) struct Printer {
     /// The `conditions` of a row, as JSON.
     pub(super) conditions: Option<fn(Row<'_>) -> Option<&'static str>>,
     /// Order of the rows where it is not that of the objects.
-    pub(super) sorted_by: Option<fn(&Value) -> (i64, String)>,
+    pub(super) sorted_by: Option<SortKey>,
     /// Every table of a watch has the columns, not only the first.
     pub(super) repeats_columns: bool,
 }

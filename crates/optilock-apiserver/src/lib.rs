@@ -13,6 +13,7 @@ mod discovery;
 mod http;
 #[cfg(feature = "tls")]
 mod listen;
+mod managed;
 mod patch;
 mod registry;
 mod schema;

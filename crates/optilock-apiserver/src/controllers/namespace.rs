@@ -105,7 +105,7 @@ async fn finalize(registry: &Registry, name: &str) -> Result<(), Status> {
             Part::Finalizers,
             "",
             &mut build,
-            &WriteOptions::default(),
+            &WriteOptions::own(),
         )
         .await;
     match written {

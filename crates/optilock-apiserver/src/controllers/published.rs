@@ -58,10 +58,7 @@ impl Publisher {
         let mut object = self.content.clone();
         object["metadata"]["name"] = self.name.into();
         let object = target.resource.complete(&object)?;
-        match registry
-            .create(&target, object, &WriteOptions::default())
-            .await
-        {
+        match registry.create(&target, object, &WriteOptions::own()).await {
             Ok(_) => Ok(()),
             Err(status) if status.reason == Reason::AlreadyExists => {
                 self.restore(registry, &target).await

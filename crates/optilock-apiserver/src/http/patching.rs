@@ -4,11 +4,11 @@ use http::HeaderMap;
 use serde_json::Value;
 
 use super::input::content_type;
-use super::query::Query;
 use crate::defaults;
+use crate::managed::Operation;
 use crate::patch::{self, Check};
-use crate::registry::{FieldValidation, View};
-use crate::schema::Schema;
+use crate::registry::{self, FieldValidation, Target, View, WriteOptions};
+use crate::schema::{DecodeError, Document, Schema};
 use crate::status::{Details, Reason, Status};
 
 /// A patch of a known kind.
@@ -17,71 +17,132 @@ pub(super) enum PatchKind {
     Json,
     Merge,
     StrategicMerge,
+    /// Server-side apply.
+    Apply,
 }
 
-const KINDS: [(&str, PatchKind); 3] = [
+const KINDS: [(&str, PatchKind); 4] = [
     ("application/json-patch+json", PatchKind::Json),
     ("application/merge-patch+json", PatchKind::Merge),
     (
         "application/strategic-merge-patch+json",
         PatchKind::StrategicMerge,
     ),
+    ("application/apply-patch+yaml", PatchKind::Apply),
 ];
 
-const APPLY: &str = "application/apply-patch+yaml";
+/// A request to patch, without the object.
+pub(super) struct Patch<'a> {
+    pub(super) kind: PatchKind,
+    pub(super) body: &'a [u8],
+    /// Take fields from their managers; for an apply.
+    pub(super) force: bool,
+    pub(super) options: &'a WriteOptions,
+}
 
 impl PatchKind {
     /// The kind of the patch in a request.
     ///
     /// # Errors
-    /// 415 for a media type that is no patch, 501 for server-side apply, 422 for `force` without apply.
-    pub(super) fn of(headers: &HeaderMap, query: &Query) -> Result<Self, Status> {
+    /// 415 for a media type that is no patch.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Status> {
         let media_type = content_type(headers);
-        if media_type == APPLY {
-            return Err(Status::not_implemented(
-                "server-side apply is not served by this version of optilock; use kubectl apply without --server-side",
-            ));
-        }
-        let Some((_, kind)) = KINDS.iter().find(|(name, _)| *name == media_type) else {
-            return Err(Status::new(
+        let known = KINDS.iter().find(|(name, _)| *name == media_type);
+        known.map(|(_, kind)| *kind).ok_or_else(|| {
+            Status::new(
                 415,
                 Reason::UnsupportedMediaType,
                 "415: Unsupported Media Type",
             )
-            .with_details(Details::default()));
-        };
-        if query.flag("force").is_some() {
-            let path = crate::validation::Path::new("force");
-            let problem = crate::validation::field::Error::forbidden(
-                &path,
-                "may not be specified for non-apply patch",
-            );
-            super::query::refuse("PatchOptions", &[problem])?;
-        }
-        Ok(*kind)
+            .with_details(Details::default())
+        })
     }
 
-    /// Applies a patch to what a view shows: canonical, with defaults. Complaints about unknown and duplicate fields
-    /// are added to `warnings`.
+    /// How a patch of the kind counts for `managedFields`.
+    pub(super) fn operation(self) -> Operation {
+        match self {
+            Self::Apply => Operation::Apply,
+            Self::Json | Self::Merge | Self::StrategicMerge => Operation::Update,
+        }
+    }
+}
+
+impl Patch<'_> {
+    /// What the patch makes of the current object, `None` when there is none: canonical, with defaults. Complaints about
+    /// unknown and duplicate fields are added to `warnings`.
     ///
     /// # Errors
-    /// 400, 413 and 422 with kube-apiserver's texts.
-    pub(super) fn apply(
-        self,
+    /// 400, 404, 409, 413 and 422 with kube-apiserver's texts.
+    pub(super) fn patched(
+        &self,
+        target: &Target,
         view: &View,
-        current: &Value,
-        body: &[u8],
-        validation: FieldValidation,
+        current: Option<&Value>,
+        now: &str,
         warnings: &mut Vec<String>,
     ) -> Result<Value, Status> {
+        if self.kind == PatchKind::Apply {
+            return self.applied(target, view, current, now);
+        }
+        let Some(current) = current else {
+            return Err(registry::not_found(&target.resource, &target.name));
+        };
+        let patched = self.transformed(view, &view.project(current)?, warnings)?;
+        view.merge(&target.resource, patched, Some(current))
+    }
+
+    fn applied(
+        &self,
+        target: &Target,
+        view: &View,
+        live: Option<&Value>,
+        now: &str,
+    ) -> Result<Value, Status> {
+        if !view.is_object() {
+            return Err(Status::not_implemented(format!(
+                "{} is not applied by this version of optilock; use another kind of patch",
+                view.kind
+            )));
+        }
+        let unreadable =
+            |error: DecodeError| Status::bad_request(format!("error decoding YAML: {error}"));
+        let document = Document::yaml(self.body).map_err(unreadable)?;
+        let configuration = document.into_root().to_value();
+        let merged = registry::apply(
+            target,
+            view.part(),
+            live,
+            &configuration,
+            self.options,
+            self.force,
+            now,
+        )?;
+        let decoded = Schema::builtin().normalize(&view.ty, &merged);
+        let mut value = decoded
+            .map_err(|error| {
+                Status::bad_request(format!("the applied object is no {}: {error}", view.kind))
+            })?
+            .value;
+        defaults::apply(&view.ty, &mut value);
+        Ok(value)
+    }
+
+    /// What a JSON, merge or strategic merge patch makes of what a view shows.
+    fn transformed(
+        &self,
+        view: &View,
+        current: &Value,
+        warnings: &mut Vec<String>,
+    ) -> Result<Value, Status> {
+        let (body, validation) = (self.body, self.options.field_validation);
         let check = match validation {
             FieldValidation::Ignore => Check::Ignore,
             FieldValidation::Warn | FieldValidation::Strict => Check::Complain,
         };
-        let patched = match self {
-            Self::Json => patch::json_patch(current, body, check),
-            Self::Merge => patch::merge_patch(current, body, check),
-            Self::StrategicMerge => patch::strategic_merge(current, body, &view.ty, check),
+        let patched = match self.kind {
+            PatchKind::Json => patch::json_patch(current, body, check),
+            PatchKind::Merge | PatchKind::Apply => patch::merge_patch(current, body, check),
+            PatchKind::StrategicMerge => patch::strategic_merge(current, body, &view.ty, check),
         }?;
         let decoded = Schema::builtin()
             .normalize(&view.ty, &patched.document)

@@ -1,5 +1,9 @@
 //! Options out of the query of a request, and their rules.
 
+use http::HeaderMap;
+use http::header::USER_AGENT;
+
+use crate::managed::Operation;
 use crate::registry::{DeleteOptions, FieldValidation, ListOptions, Propagation, WriteOptions};
 use crate::selector::{LabelSelector, SelectableFields};
 use crate::status::Status;
@@ -8,6 +12,9 @@ use crate::validation::{Path, field};
 
 /// `fieldManager` may have so many bytes.
 const FIELD_MANAGER_LIMIT: usize = 128;
+
+/// The manager of a client that tells nothing of itself.
+const UNKNOWN_AGENT: &str = "unknown";
 
 /// The decoded query of a request.
 #[derive(Debug, Clone, Default)]
@@ -53,7 +60,13 @@ impl Query {
     }
 
     /// Options of create, update and patch; `kind` is the name of these options, e.g. `UpdateOptions`.
-    pub(crate) fn write_options(&self, kind: &str) -> Result<WriteOptions, Status> {
+    pub(crate) fn write_options(
+        &self,
+        kind: &str,
+        operation: Operation,
+        subresource: &str,
+        headers: &HeaderMap,
+    ) -> Result<WriteOptions, Status> {
         let mut problems = Vec::new();
         let dry_run = self.dry_run(&mut problems);
         let manager = self.get("fieldManager");
@@ -65,6 +78,17 @@ impl Query {
             let why =
                 format!("should only contain printable characters (position {at} is {bad:?})");
             problems.push(field::Error::invalid(&path, manager, &*why));
+        }
+        if operation == Operation::Apply && manager.is_empty() {
+            problems.push(field::Error::required(&path, "is required for apply patch"));
+        }
+        if operation == Operation::Update && kind == "PatchOptions" && self.flag("force").is_some()
+        {
+            let path = Path::new("force");
+            problems.push(field::Error::forbidden(
+                &path,
+                "may not be specified for non-apply patch",
+            ));
         }
         let field_validation = match self.get("fieldValidation") {
             "" | "Warn" => FieldValidation::Warn,
@@ -81,9 +105,16 @@ impl Query {
             }
         };
         refuse(kind, &problems)?;
+        let manager = match manager {
+            "" => agent(headers),
+            manager => manager.to_owned(),
+        };
         Ok(WriteOptions {
             dry_run,
             field_validation,
+            manager,
+            operation,
+            subresource: subresource.to_owned(),
         })
     }
 
@@ -127,6 +158,23 @@ impl Query {
             bookmarks: self.flag("allowWatchBookmarks").unwrap_or(false),
             send_initial_events: self.flag("sendInitialEvents"),
         })
+    }
+}
+
+/// The manager of a client that does not say: the first word of its `User-Agent`.
+fn agent(headers: &HeaderMap) -> String {
+    let agent = headers
+        .get(USER_AGENT)
+        .and_then(|value| value.to_str().ok());
+    let word = agent
+        .and_then(|agent| agent.split('/').next())
+        .unwrap_or_default();
+    let mut name: String = word.chars().filter(|c| !c.is_control()).collect();
+    name.truncate(FIELD_MANAGER_LIMIT);
+    if name.is_empty() {
+        UNKNOWN_AGENT.to_owned()
+    } else {
+        name
     }
 }
 

@@ -10,11 +10,12 @@ use super::accept::Accept;
 use super::body::Body;
 use super::input::{self, Expected, MediaType};
 use super::output::{self, Representation, Subject};
-use super::patching::PatchKind;
+use super::patching::{Patch, PatchKind};
 use super::query::Query;
 use super::reply::{JSON, Reply};
 use super::route::ResourcePath;
 use super::service::{Closing, Shared};
+use crate::managed::Operation;
 use crate::registry::{
     self, Deleted, Resource, Target, View, WriteOptions, method_not_allowed, missing_resource,
 };
@@ -230,7 +231,7 @@ impl ResourceRequest<'_> {
 
     async fn create(&self, target: &Target, view: &View) -> Result<Reply, Status> {
         self.represent(Subject::Object)?;
-        let options = self.query.write_options("CreateOptions")?;
+        let options = self.write_options("CreateOptions", Operation::Update)?;
         let decoded = self.decode(view, &options)?;
         let warnings = decoded.warnings();
         self.check_namespace(target, &decoded.value)?;
@@ -256,7 +257,7 @@ impl ResourceRequest<'_> {
 
     async fn update(&self, target: &Target, view: &View) -> Result<Reply, Status> {
         self.represent(Subject::Object)?;
-        let options = self.query.write_options("UpdateOptions")?;
+        let options = self.write_options("UpdateOptions", Operation::Update)?;
         let decoded = self.decode(view, &options)?;
         let warnings = decoded.warnings();
         let sent = decoded.value;
@@ -274,42 +275,53 @@ impl ResourceRequest<'_> {
             .registry
             .update(target, view.part(), &uid, &mut build, &options)
             .await?;
-        let code = if written.created {
-            StatusCode::CREATED
-        } else {
-            StatusCode::OK
-        };
-        Ok(self
-            .reply(code, target, view, &written.stored)?
-            .warnings(&warnings))
+        Ok(self.written(target, view, &written)?.warnings(&warnings))
     }
 
     async fn patch(&self, target: &Target, view: &View) -> Result<Reply, Status> {
-        let kind = PatchKind::of(self.headers, &self.query)?;
+        let kind = PatchKind::of(self.headers)?;
         self.represent(Subject::Object)?;
-        let options = self.query.write_options("PatchOptions")?;
-        let resource = &*target.resource;
+        let options = self.write_options("PatchOptions", kind.operation())?;
+        let patch = Patch {
+            kind,
+            body: &self.body,
+            force: self.query.flag("force").unwrap_or(false),
+            options: &options,
+        };
+        let now = self.shared.ambient.now_text();
         let mut warnings = Vec::new();
         let mut build = |current: Option<&serde_json::Value>| {
-            let Some(current) = current else {
-                // A patch of nothing: only server-side apply creates.
-                return Err(registry::not_found(resource, &target.name));
-            };
             warnings.clear();
-            let shown = view.project(current)?;
-            let validation = options.field_validation;
-            let patched = kind.apply(view, &shown, &self.body, validation, &mut warnings)?;
+            let patched = patch.patched(target, view, current, &now, &mut warnings)?;
             self.check_name(target, &patched)?;
-            view.merge(resource, patched, Some(current))
+            Ok(patched)
         };
         let written = self
             .shared
             .registry
             .update(target, view.part(), "", &mut build, &options)
             .await?;
-        Ok(self
-            .reply(StatusCode::OK, target, view, &written.stored)?
-            .warnings(&warnings))
+        Ok(self.written(target, view, &written)?.warnings(&warnings))
+    }
+
+    fn write_options(&self, kind: &str, operation: Operation) -> Result<WriteOptions, Status> {
+        self.query
+            .write_options(kind, operation, &self.path.subresource, self.headers)
+    }
+
+    /// The answer to a write: 201 when it has made the object.
+    fn written(
+        &self,
+        target: &Target,
+        view: &View,
+        written: &registry::Written,
+    ) -> Result<Reply, Status> {
+        let code = if written.created {
+            StatusCode::CREATED
+        } else {
+            StatusCode::OK
+        };
+        self.reply(code, target, view, &written.stored)
     }
 
     async fn delete(&self, target: &Target, view: &View) -> Result<Reply, Status> {

@@ -31,7 +31,7 @@ impl Registry {
                 .map_err(|error| Status::untyped(error.to_string()))?
                 .value;
             defaults::apply(&ty, &mut object);
-            match self.create(&target, object, &WriteOptions::default()).await {
+            match self.create(&target, object, &WriteOptions::own()).await {
                 Err(status) if status.reason != Reason::AlreadyExists => return Err(status),
                 _ => {}
             }

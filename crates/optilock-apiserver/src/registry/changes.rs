@@ -169,7 +169,7 @@ impl Registry {
             change(&mut object);
             target.resource.normalize(&object)
         };
-        let options = WriteOptions::default();
+        let options = WriteOptions::own();
         let written = self
             .update(target, Part::Main, "", &mut build, &options)
             .await?;

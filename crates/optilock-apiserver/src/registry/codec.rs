@@ -57,7 +57,7 @@ pub(crate) fn decode(resource: &Resource, stored: &Stored) -> Result<Value, Stat
         Some(conversion) => {
             let mut object = (conversion.from_storage)(object);
             root_mut(&mut object).insert("apiVersion".into(), resource.api_version().into());
-            object
+            resource.normalize(&object)?
         }
     })
 }

@@ -4,7 +4,11 @@ use serde_json::Value;
 
 use super::object::{meta_str, root_mut, set_meta};
 use super::read::parse_unsigned;
-use super::{Registry, Stored, Target, WriteOptions, codec, errors, metadata, prepare, validate};
+use super::{
+    Part, Registry, Stored, Target, WriteOptions, codec, errors, metadata, ownership, prepare,
+    validate,
+};
+use crate::managed::Operation;
 use crate::status::{Reason, Status};
 use crate::store::{CommitError, Expected};
 
@@ -38,6 +42,13 @@ impl Registry {
         }
         self.admit_create(target, meta_str(&object, "name")).await?;
 
+        prepare::on_write(resource, &mut object);
+        if options.operation == Operation::Update {
+            let now = self.ambient.now_text();
+            let managed =
+                ownership::after_write(resource, Part::Main, None, &object, options, &now)?;
+            set_meta(&mut object, "managedFields", managed);
+        }
         let version = meta_str(&object, "resourceVersion").to_owned();
         set_meta(&mut object, "resourceVersion", None);
         if let Some(conversion) = resource.storage.conversion {

@@ -15,7 +15,6 @@ pub(super) fn on_create(resource: &Resource, object: &mut Value, ambient: &Ambie
         "deletionGracePeriodSeconds",
         "selfLink",
         "generation",
-        "managedFields",
     ] {
         metadata.remove(name);
     }
@@ -31,8 +30,7 @@ pub(super) fn on_update(object: &mut Value, old: &Value) {
     let before = metadata(old);
     let restore = |name: &str| before.and_then(|metadata| metadata.get(name)).cloned();
     let metadata = metadata_mut(object);
-    // `managedFields` follow the writes of their managers; nothing else may change them.
-    for name in ["creationTimestamp", "generation", "managedFields"] {
+    for name in ["creationTimestamp", "generation"] {
         set(metadata, name, restore(name));
     }
     metadata.remove("selfLink");

@@ -1,6 +1,10 @@
 //! The options of requests, already decoded. How they travel (query or body) is the business of HTTP.
 
+use crate::managed::Operation;
 use crate::selector::{FieldSelector, LabelSelector};
+
+/// Manager of what this server writes by itself.
+const OWN_MANAGER: &str = "optilock";
 
 /// What to do about unknown and duplicate fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,6 +25,22 @@ pub(crate) struct WriteOptions {
     pub(crate) dry_run: bool,
     /// Unknown and duplicate fields.
     pub(crate) field_validation: FieldValidation,
+    /// Who writes, for `managedFields`.
+    pub(crate) manager: String,
+    /// How.
+    pub(crate) operation: Operation,
+    /// Through which path; empty for the object's own.
+    pub(crate) subresource: String,
+}
+
+impl WriteOptions {
+    /// Options of this server's own writes.
+    pub(crate) fn own() -> Self {
+        Self {
+            manager: OWN_MANAGER.to_owned(),
+            ..Self::default()
+        }
+    }
 }
 
 /// What becomes of the dependents of a deleted object.

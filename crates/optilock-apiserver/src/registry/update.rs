@@ -1,5 +1,6 @@
 //! update: one loop for PUT, PATCH and every subresource.
 
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::object::{member_mut, meta_str, metadata_mut, root_mut, set, set_meta};
@@ -7,9 +8,10 @@ use super::read::parse_unsigned;
 use super::resource::Part;
 use super::strategy::StatusUpdate;
 use super::{
-    Registry, Resource, Stored, Target, WriteOptions, Written, codec, errors, metadata, prepare,
-    validate,
+    Registry, Resource, Stored, Target, WriteOptions, Written, codec, errors, metadata, ownership,
+    prepare, validate,
 };
+use crate::managed::{Operation, same_but_for_times};
 use crate::status::Status;
 use crate::store::{CommitError, Expected};
 
@@ -40,7 +42,9 @@ impl Registry {
         let key = target.key();
         loop {
             let Some(current) = self.entry(target).await? else {
-                if !(resource.strategy.create_on_update && part == Part::Main) {
+                let creates =
+                    resource.strategy.create_on_update || options.operation == Operation::Apply;
+                if !(creates && part == Part::Main) {
                     return Err(errors::not_found(resource, &target.name));
                 }
                 if !uid.is_empty() {
@@ -64,8 +68,16 @@ impl Registry {
                 let live = meta_str(&old, "uid");
                 return Err(errors::wrong_uid(resource, &target.name, &key, uid, live));
             }
-            let mut new = build(Some(&codec::decode(resource, &current)?))?;
+            let live = codec::decode(resource, &current)?;
+            let mut new = build(Some(&live))?;
             check_version(resource, target, &new, current.revision)?;
+            prepare::on_write(resource, &mut new);
+            if options.operation == Operation::Update {
+                let now = self.ambient.now_text();
+                let managed =
+                    ownership::after_write(resource, part, Some(&live), &new, options, &now)?;
+                set_meta(&mut new, "managedFields", managed);
+            }
             if let Some(conversion) = resource.storage.conversion {
                 new = (conversion.to_storage)(new);
             }
@@ -74,7 +86,7 @@ impl Registry {
 
             validate::on_update(resource, &new, &old)?;
             let finished = metadata::is_finished(&new);
-            let bytes = codec::encode(resource, &new);
+            let bytes = encoded(resource, new, &old, &current);
             if options.dry_run || (bytes == current.bytes && !finished) {
                 let stored = Stored {
                     bytes,
@@ -107,6 +119,25 @@ impl Registry {
     }
 }
 
+/// The bytes to store. A write that changes nothing but the times of its managers changes nothing.
+fn encoded(resource: &Resource, mut new: Value, old: &Value, current: &Stored) -> Bytes {
+    let bytes = codec::encode(resource, &new);
+    let managed = |object: &Value| {
+        super::object::metadata(object)
+            .and_then(|m| m.get("managedFields"))
+            .cloned()
+    };
+    let (before, after) = (managed(old), managed(&new));
+    if before != after && same_but_for_times(before.as_ref(), after.as_ref()) {
+        set_meta(&mut new, "managedFields", before);
+        let quiet = codec::encode(resource, &new);
+        if quiet == current.bytes {
+            return quiet;
+        }
+    }
+    bytes
+}
+
 /// Compares the version that the writer saw with the one that is there.
 fn check_version(
     resource: &Resource,
@@ -125,11 +156,15 @@ fn check_version(
 
 /// The object that the update may store: what the writer sent, without what it may not change through this path.
 fn prepared(resource: &Resource, part: Part, new: Value, old: &Value) -> Value {
+    let managed = super::object::metadata(&new)
+        .and_then(|metadata| metadata.get("managedFields"))
+        .cloned();
     let mut new = match part {
         Part::Main => new,
-        Part::Status => status_only(resource, new, old),
+        Part::Status => status_only(resource, &new, old),
         Part::Finalizers => finalizers_only(&new, old),
     };
+    set_meta(&mut new, "managedFields", managed);
     metadata::on_update(&mut new, old);
     if !resource.api.namespaced {
         set_meta(&mut new, "namespace", None);
@@ -145,10 +180,6 @@ fn prepared(resource: &Resource, part: Part, new: Value, old: &Value) -> Value {
 /// The old object with the new `spec.finalizers`.
 fn finalizers_only(new: &Value, old: &Value) -> Value {
     let mut object = old.clone();
-    for name in ["name", "resourceVersion"] {
-        let value = Some(meta_str(new, name)).filter(|value| !value.is_empty());
-        set_meta(&mut object, name, value.map(Value::from));
-    }
     let finalizers = new["spec"].get("finalizers").cloned();
     set(
         member_mut(root_mut(&mut object), "spec"),
@@ -159,7 +190,7 @@ fn finalizers_only(new: &Value, old: &Value) -> Value {
 }
 
 /// The old object with the new status, and as much of the new metadata as the kind takes through `/status`.
-fn status_only(resource: &Resource, new: Value, old: &Value) -> Value {
+fn status_only(resource: &Resource, new: &Value, old: &Value) -> Value {
     let mut object = old.clone();
     set(root_mut(&mut object), "status", new.get("status").cloned());
     if resource.strategy.status != StatusUpdate::StatusOnly

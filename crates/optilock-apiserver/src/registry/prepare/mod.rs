@@ -39,18 +39,21 @@ fn fill(rows: &[(&str, &str, Fill)], resource: &Resource, object: &mut Value) {
     }
 }
 
+/// Brings what was sent into the shape in which it is kept.
+pub(super) fn on_write(resource: &Resource, object: &mut Value) {
+    fill(ON_WRITE, resource, object);
+}
+
 /// Drops the status that the creator sent and fills in the one that a new object has.
 pub(super) fn on_create(resource: &Resource, object: &mut Value) {
     if resource.has_status() {
         set(root_mut(object), "status", None);
     }
     fill(ON_CREATE, resource, object);
-    fill(ON_WRITE, resource, object);
 }
 
 /// Resets what an update through this path may not touch.
 pub(super) fn on_update(resource: &Resource, part: Part, object: &mut Value, old: &Value) {
-    fill(ON_WRITE, resource, object);
     // The finalizers of a namespace's content change through `/finalize` only.
     if part != Part::Finalizers && is_namespace(resource) {
         set(

@@ -1,0 +1,108 @@
+//! What ownership sees in a value: something whole, or something with parts.
+
+use serde_json::Value;
+
+use super::path::{PathElement, default_of};
+use crate::schema::{Field, ListType, Shape, StructType};
+
+/// How a value is owned.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Atom<'a> {
+    /// As a whole: scalars, and everything that the schema calls atomic.
+    Leaf,
+    /// Member by member.
+    Struct(&'a StructType),
+    /// Entry by entry.
+    Map(&'a Shape),
+    /// Item by item, which their keys or values identify.
+    List(Items<'a>),
+}
+
+/// How the items of a list are told apart.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Items<'a> {
+    /// Members that identify an item; empty when the item's value does.
+    keys: &'a [Box<str>],
+    item: &'a Shape,
+}
+
+impl<'a> Atom<'a> {
+    /// The value of a field.
+    pub(super) fn of_field(field: &'a Field) -> Self {
+        if field.atomic {
+            return Self::Leaf;
+        }
+        match (&field.shape, field.list_type) {
+            (Shape::List(item), Some(ListType::Map)) => Self::List(Items {
+                keys: &field.list_map_keys,
+                item,
+            }),
+            (Shape::List(item), Some(ListType::Set)) => Self::List(Items { keys: &[], item }),
+            (shape, _) => Self::of_shape(shape),
+        }
+    }
+
+    /// A value inside a list or a map.
+    pub(super) fn of_shape(shape: &'a Shape) -> Self {
+        match shape {
+            Shape::Struct(ty) => Self::Struct(ty),
+            Shape::Map(item) => Self::Map(item),
+            _ => Self::Leaf,
+        }
+    }
+
+    /// The member of that name of a struct or map; a leaf where the schema does not know it.
+    pub(super) fn member(self, name: &str) -> Self {
+        match self {
+            Self::Struct(ty) => ty.field(name).map_or(Self::Leaf, Self::of_field),
+            Self::Map(item) => Self::of_shape(item),
+            Self::Leaf | Self::List(_) => Self::Leaf,
+        }
+    }
+
+    /// Whether the struct declares a member of that name; entries of a map are not declared.
+    pub(super) fn declares(self, name: &str) -> bool {
+        matches!(self, Self::Struct(ty) if ty.field(name).is_some())
+    }
+}
+
+impl<'a> Items<'a> {
+    /// What an item is.
+    pub(super) fn atom(&self) -> Atom<'a> {
+        Atom::of_shape(self.item)
+    }
+
+    /// The step to an item; `None` for one that can't be told apart.
+    pub(super) fn step(&self, item: &Value) -> Option<PathElement> {
+        if self.keys.is_empty() {
+            return Some(PathElement::of_value(item));
+        }
+        let ty = self.item.as_struct();
+        PathElement::of_item(self.keys, item, |name| {
+            default_of(ty.and_then(|ty| ty.field(name)))
+        })
+    }
+
+    /// The items with their steps, in order. Those that can't be told apart, and repetitions, are left out.
+    pub(super) fn index<'v>(&self, list: Option<&'v Value>) -> Vec<(PathElement, &'v Value)> {
+        let mut indexed: Vec<(PathElement, &Value)> = Vec::new();
+        for item in list.and_then(Value::as_array).into_iter().flatten() {
+            if let Some(step) = self.step(item)
+                && !indexed.iter().any(|(known, _)| *known == step)
+            {
+                indexed.push((step, item));
+            }
+        }
+        indexed
+    }
+}
+
+/// Whether a value is none, null, or has nothing in it.
+pub(super) fn is_empty(value: Option<&Value>) -> bool {
+    match value {
+        None | Some(Value::Null) => true,
+        Some(Value::Object(members)) => members.is_empty(),
+        Some(Value::Array(items)) => items.is_empty(),
+        Some(_) => false,
+    }
+}

@@ -1,0 +1,86 @@
+//! Merging what is applied into what is there.
+
+use serde_json::{Map, Value};
+
+use super::atom::{Atom, Items};
+use super::path::PathElement;
+use crate::schema::StructType;
+
+/// The live object with everything that the configuration says.
+pub(super) fn merge(ty: &StructType, live: &Value, configuration: &Value) -> Value {
+    merged(Atom::Struct(ty), Some(live), Some(configuration)).unwrap_or_default()
+}
+
+fn merged(atom: Atom<'_>, left: Option<&Value>, right: Option<&Value>) -> Option<Value> {
+    let Some(new) = right else {
+        return left.cloned();
+    };
+    match (atom, left, new) {
+        (Atom::Struct(_) | Atom::Map(_), Some(Value::Object(old)), Value::Object(new)) => {
+            let mut members: Map<String, Value> = old.clone();
+            for (name, value) in new {
+                if let Some(value) = merged(atom.member(name), old.get(name), Some(value)) {
+                    members.insert(name.clone(), value);
+                }
+            }
+            Some(Value::Object(members))
+        }
+        (Atom::List(items), Some(old @ Value::Array(_)), Value::Array(_)) => {
+            Some(merged_lists(items, old, new))
+        }
+        _ => Some(new.clone()),
+    }
+}
+
+/// Items that only one side has stay where they are between those that both have; where the orders differ, that of the
+/// configuration counts.
+fn merged_lists(items: Items<'_>, old: &Value, new: &Value) -> Value {
+    let (left, right) = (items.index(Some(old)), items.index(Some(new)));
+    let find = |list: &[(PathElement, &Value)], step: &PathElement| {
+        list.iter().position(|(known, _)| known == step)
+    };
+    let mut shared = right
+        .iter()
+        .map(|(step, _)| step)
+        .filter(|step| find(&left, step).is_some());
+    let mut next_shared = shared.next();
+    let mut done: Vec<&PathElement> = Vec::new();
+    let mut out = Vec::new();
+    let (mut l, mut r) = (0, 0);
+    while l < left.len() || r < right.len() {
+        if let (Some((a, old)), Some((b, new))) = (left.get(l), right.get(r)) {
+            if a == b {
+                out.extend(merged(items.atom(), Some(old), Some(new)));
+                done.push(b);
+                (l, r) = (l + 1, r + 1);
+                next_shared = shared.next();
+                continue;
+            }
+            if find(&right, a).is_some() && next_shared.is_some_and(|next| next != a) {
+                // It is in both, but its turn comes later.
+                l += 1;
+                continue;
+            }
+        }
+        if let Some((a, old)) = left.get(l) {
+            if find(&right, a).is_none() {
+                out.push((*old).clone());
+                l += 1;
+                continue;
+            }
+            if done.contains(&a) {
+                l += 1;
+            }
+        }
+        if let Some((b, new)) = right.get(r) {
+            let old = find(&left, b).map(|at| left[at].1);
+            out.extend(merged(items.atom(), old, Some(new)));
+            done.push(b);
+            r += 1;
+            if next_shared == Some(b) {
+                next_shared = shared.next();
+            }
+        }
+    }
+    Value::Array(out)
+}

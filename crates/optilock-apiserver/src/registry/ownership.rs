@@ -1,0 +1,245 @@
+//! Keeping `metadata.managedFields` up to date with every write.
+
+use serde_json::{Value, json};
+
+use super::object::{meta_str, metadata, set_meta};
+use super::resource::{Part, Resource};
+use super::strategy::StatusUpdate;
+use super::{Target, WriteOptions};
+use crate::managed::{self, Application, Entry, FieldSet, Manager, Writing};
+use crate::schema::{Schema, StructType};
+use crate::status::{Details, Reason, Status};
+
+/// `managedFields` of an object that a write by create, update or patch has made of `old`.
+///
+/// Both are in the resource's own version; without an old one the object is new. `None` when nobody owns anything.
+pub(super) fn after_write(
+    resource: &Resource,
+    part: Part,
+    old: Option<&Value>,
+    new: &Value,
+    options: &WriteOptions,
+    now: &str,
+) -> Result<Option<Value>, Status> {
+    let Some(ty) = &resource.ty else {
+        return Ok(None);
+    };
+    let empty;
+    let before = match old {
+        Some(old) => old,
+        None => {
+            empty = nothing(ty, resource)?;
+            &empty
+        }
+    };
+    let manager = manager(resource, options);
+    // kube-apiserver translates the entries of a scale to those of its object, and loses their times on the way.
+    let now = if options.subresource == "scale" {
+        ""
+    } else {
+        now
+    };
+    let writing = Writing {
+        ty,
+        manager: &manager,
+        reset: &reset(resource, ty, part),
+        now,
+    };
+    let entries = managed::update(&writing, before, new, entries(new, old));
+    Ok(managed::encode(&entries))
+}
+
+/// What an apply of `configuration` makes of the object, with its `managedFields`; not canonical yet.
+///
+/// # Errors
+/// 400 and 500 for a document that can't be applied, 409 for conflicts.
+pub(crate) fn apply(
+    target: &Target,
+    part: Part,
+    live: Option<&Value>,
+    configuration: &Value,
+    options: &WriteOptions,
+    force: bool,
+    now: &str,
+) -> Result<Value, Status> {
+    let resource = &*target.resource;
+    let Some(ty) = &resource.ty else {
+        return Err(Status::not_implemented(format!(
+            "{} can't be applied",
+            resource.qualified()
+        )));
+    };
+    check(resource, ty, live, configuration)?;
+    let empty;
+    let before = match live {
+        Some(live) => live,
+        None => {
+            empty = nothing(ty, resource)?;
+            &empty
+        }
+    };
+    let known = entries(before, None);
+    let known = if known.is_empty() && live.is_some() {
+        before_first_apply(resource, ty, before, now)?
+    } else {
+        known
+    };
+    let mut bare = before.clone();
+    set_meta(&mut bare, "managedFields", None);
+    let manager = manager(resource, options);
+    let application = Application {
+        writing: Writing {
+            ty,
+            manager: &manager,
+            reset: &reset(resource, ty, part),
+            now,
+        },
+        configuration,
+        force,
+    };
+    let applied = managed::apply(&application, &bare, known)?;
+    let mut object = applied.object;
+    set_meta(
+        &mut object,
+        "managedFields",
+        managed::encode(&applied.entries),
+    );
+    Ok(object)
+}
+
+fn check(
+    resource: &Resource,
+    ty: &StructType,
+    live: Option<&Value>,
+    configuration: &Value,
+) -> Result<(), Status> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (api_version, kind) = (
+        text(&configuration["apiVersion"]),
+        text(&configuration["kind"]),
+    );
+    let shown = if api_version.contains('/') {
+        api_version.clone()
+    } else {
+        format!("/{api_version}")
+    };
+    if (api_version.as_str(), kind.as_str()) != (&*resource.api_version(), &*resource.api.kind) {
+        return Err(Status::bad_request(format!(
+            "invalid object type: {shown}, Kind={kind}"
+        )));
+    }
+    if !configuration["metadata"]["managedFields"].is_null() {
+        return Err(Status::bad_request("metadata.managedFields must be nil"));
+    }
+    if let Some(problem) = managed::check(ty, configuration) {
+        let (namespace, name) = (
+            meta_str(configuration, "namespace"),
+            meta_str(configuration, "name"),
+        );
+        return Err(Status::untyped(format!(
+            "failed to create typed patch object ({namespace}/{name}; {shown}, Kind={kind}): {problem}"
+        )));
+    }
+    let uid = meta_str(configuration, "uid");
+    if live.is_none() && !uid.is_empty() {
+        let name = meta_str(configuration, "name");
+        let text = format!(
+            "Operation cannot be fulfilled on {} {}: uid mismatch: the provided object specified uid {uid}, and no \
+             existing object was found",
+            resource.qualified(),
+            crate::validation::gofmt::quote(name)
+        );
+        return Err(
+            Status::new(409, Reason::Conflict, text).with_details(Details {
+                name: name.to_owned(),
+                group: resource.api.group.to_string(),
+                kind: resource.api.plural.to_string(),
+                ..Details::default()
+            }),
+        );
+    }
+    Ok(())
+}
+
+/// An object of the type with nothing in it: what a creation starts from.
+fn nothing(ty: &crate::schema::TypeRef, resource: &Resource) -> Result<Value, Status> {
+    let decoded = Schema::builtin().normalize(ty, &json!({}));
+    decoded.map(|decoded| decoded.value).map_err(|error| {
+        Status::untyped(format!("there is no empty {}: {error}", resource.api.kind))
+    })
+}
+
+/// All that an object without managers has belongs to whoever wrote it before.
+fn before_first_apply(
+    resource: &Resource,
+    ty: &crate::schema::TypeRef,
+    live: &Value,
+    now: &str,
+) -> Result<Vec<Entry>, Status> {
+    let options = WriteOptions {
+        manager: "before-first-apply".to_owned(),
+        ..WriteOptions::default()
+    };
+    let manager = manager(resource, &options);
+    let writing = Writing {
+        ty,
+        manager: &manager,
+        reset: &FieldSet::default(),
+        now,
+    };
+    Ok(managed::update(
+        &writing,
+        &nothing(ty, resource)?,
+        live,
+        Vec::new(),
+    ))
+}
+
+fn manager(resource: &Resource, options: &WriteOptions) -> Manager {
+    Manager {
+        name: options.manager.clone(),
+        operation: options.operation,
+        api_version: resource.api_version(),
+        subresource: options.subresource.clone(),
+    }
+}
+
+/// The entries that the writer sent along, else those of the live object. `[{}]` takes them all away.
+fn entries(new: &Value, live: Option<&Value>) -> Vec<Entry> {
+    let sent = metadata(new).and_then(|metadata| metadata.get("managedFields"));
+    let is_reset = sent.and_then(Value::as_array).is_some_and(|list| {
+        matches!(list.as_slice(), [only] if only.as_object().is_some_and(serde_json::Map::is_empty))
+    });
+    if is_reset {
+        return Vec::new();
+    }
+    let of = |object: &Value| managed::decode(metadata(object)?.get("managedFields"));
+    of(new)
+        .filter(|entries| !entries.is_empty())
+        .or_else(|| of(live?))
+        .unwrap_or_default()
+}
+
+/// Fields that a path does not change, whatever the body says.
+fn reset(resource: &Resource, ty: &StructType, part: Part) -> FieldSet {
+    let mut paths: Vec<Vec<&str>> = Vec::new();
+    match part {
+        Part::Main if resource.has_status() => paths.push(vec!["status"]),
+        Part::Main | Part::Finalizers => {}
+        Part::Status => {
+            let others = ty.fields.iter().map(|field| &*field.json);
+            paths.extend(
+                others
+                    .filter(|name| !matches!(*name, "status" | "metadata"))
+                    .map(|name| vec![name]),
+            );
+            match resource.strategy.status {
+                StatusUpdate::Metadata => {}
+                StatusUpdate::MetadataWithoutLabels => paths.push(vec!["metadata", "labels"]),
+                StatusUpdate::StatusOnly => paths.push(vec!["metadata"]),
+            }
+        }
+    }
+    let paths: Vec<&[&str]> = paths.iter().map(Vec::as_slice).collect();
+    FieldSet::of_paths(&paths)
+}

@@ -40,17 +40,17 @@ pub(crate) struct Args {
     /// How many workers update it
     #[arg(long, value_name = "N", default_value = "5", value_parser = options::workers, allow_hyphen_values = true)]
     workers: usize,
-    #[command(flatten)]
-    backoff: BackoffArgs,
-    #[command(flatten)]
-    throttle: ThrottleArgs,
     /// The language of the output [default: that of the locale]
-    #[arg(long, help_heading = "Output")]
+    #[arg(long)]
     lang: Option<Lang>,
     /// Don't ask before creating the Deployment on the cluster of --kubeconfig (without a terminal
     /// nobody is asked)
     #[arg(long)]
     yes: bool,
+    #[command(flatten)]
+    backoff: BackoffArgs,
+    #[command(flatten)]
+    throttle: ThrottleArgs,
 }
 
 pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
@@ -67,11 +67,20 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         (Lang::Zh, Some(_)) => format!("API server {version}, {}", target.address()),
         (Lang::Zh, None) => format!("内置 API server {version}"),
     };
-    if !args.may_write(lang, &where_it_runs)? {
-        return Err(Failure::new(
-            Code::Failed,
-            "not confirmed; nothing was changed",
-        ));
+    let screen = Screen::new();
+    screen.line(Role::Plain, &where_it_runs)?;
+    if let Some(question) = args.question(lang) {
+        let answer = tokio::task::spawn_blocking(move || term::confirm(&question));
+        let answer = tokio::select! {
+            answer = answer => answer.map_err(std::io::Error::from)??,
+            _ = stop.requested() => return Ok(Code::Interrupted.into()),
+        };
+        if answer == Some(false) {
+            return Err(Failure::new(
+                Code::Failed,
+                "not confirmed; nothing was changed",
+            ));
+        }
     }
 
     let setup = Setup {
@@ -83,13 +92,12 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     let (events, received) = Events::channel();
     let mut demo = Demo {
         lang,
-        screen: Screen::new(),
+        screen,
         clock: WallClock::now(),
         received,
         stop,
         runner: Runner::new(target, setup, events),
     };
-    demo.screen.line(Role::Plain, &where_it_runs)?;
     demo.run(&args.experiments()).await
 }
 
@@ -101,25 +109,21 @@ impl Args {
         }
     }
 
-    /// Whether the user agrees that something is written there.
-    fn may_write(&self, lang: Lang, place: &str) -> Result<bool, Failure> {
+    /// What the user has to agree to, if anything: that somebody's cluster is written to.
+    fn question(&self, lang: Lang) -> Option<String> {
         if self.yes || self.kubeconfig.is_none() {
-            return Ok(true);
+            return None;
         }
-        let Self {
-            namespace, name, ..
-        } = self;
-        let question = match lang {
+        let (namespace, name) = (&self.namespace, &self.name);
+        Some(match lang {
             Lang::En => format!(
-                "{place}\nCreate Deployment {name:?} in namespace {namespace:?} there, update it, \
-                 and delete it again, several times?"
+                "Create Deployment {name:?} in namespace {namespace:?} there, update it and delete \
+                 it?"
             ),
             Lang::Zh => format!(
-                "{place}\n将在命名空间 {namespace:?} 中创建、更新并删除 Deployment {name:?} \
-                 若干次, 是否继续?"
+                "在命名空间 {namespace:?} 中创建、更新并删除 Deployment {name:?}, 是否继续?"
             ),
-        };
-        Ok(term::confirm(&question)?.unwrap_or(true))
+        })
     }
 
     /// The experiments, in their order: the tutorial's two as the tutorial ran them and then without

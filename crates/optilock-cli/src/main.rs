@@ -44,6 +44,8 @@ fn main() -> ExitCode {
             Command::Serve(args) => serve::run(args).await,
         }
     });
+    // A question on the terminal that nobody has answered must not hold the end up.
+    runtime.shutdown_background();
     done.unwrap_or_else(|failure| failure.report())
 }
 

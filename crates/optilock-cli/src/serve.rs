@@ -33,10 +33,10 @@ pub(crate) struct Args {
     /// by its owner only. A file of another origin is not overwritten
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// Where objects are kept
+    /// Where objects are kept: in `memory`, as long as the server runs
     #[arg(long, default_value = "memory", value_parser = store)]
     store: Store,
-    /// Which controllers run, by the names that kube-controller-manager gives them
+    /// Which controllers run: `none`, so that objects stay as clients write them
     #[arg(long, default_value = "none", value_parser = controllers)]
     controllers: Controllers,
     /// How long changes are kept, for watches and lists that start from an older version

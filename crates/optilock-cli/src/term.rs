@@ -80,9 +80,8 @@ impl Screen {
             return;
         }
         let bar = ProgressBar::new(total as u64).with_message(what);
-        if let Ok(style) =
-            ProgressStyle::with_template("{spinner} {wide_msg} {pos}/{len} {elapsed}")
-        {
+        // Not as wide as the terminal: what it shows of a ctrl-c would break the line in two.
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {pos}/{len} {elapsed}") {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(100));

@@ -1,5 +1,8 @@
 //! `optilock demo`, on the embedded server and on one behind a port.
 
+// A test fails by panicking.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::{

@@ -1,5 +1,8 @@
 //! `optilock serve`.
 
+// A test fails by panicking.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::process::Stdio;

@@ -3,6 +3,32 @@
 //! A [`Runner`] lets workers update one object at the same time, on any API server
 //! ([`Target`]), by a [`Strategy`], behind a client-side throttle ([`Rate`]) or without one. What
 //! happens is told as it happens ([`Events`]), and counted and timed ([`Outcome`]).
+//!
+//! ```
+//! use std::sync::Arc;
+//! use optilock_lab::{Events, Experiment, Once, Runner, Setup, Target, Winners};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), optilock_lab::Error> {
+//! let setup = Setup {
+//!     namespace: "default".into(),
+//!     name: "nginx-deployment".into(),
+//!     workers: 5,
+//!     seed: 1,
+//! };
+//! let (events, _told) = Events::channel();
+//! let mut runner = Runner::new(Target::embedded(), setup, events);
+//! let outcome = runner
+//!     .run(&Experiment {
+//!         strategy: Arc::new(Once),
+//!         throttle: None,
+//!         winners: Winners::One,
+//!     })
+//!     .await?;
+//! assert_eq!((outcome.succeeded, outcome.conflicts), (1, 4));
+//! # Ok(())
+//! # }
+//! ```
 
 mod error;
 mod event;

@@ -1,5 +1,8 @@
 //! The seed's experiments on the embedded server.
 
+// A test fails by panicking.
+#![allow(clippy::unwrap_used)]
+
 use std::{
     sync::{
         Arc,
@@ -401,4 +404,44 @@ async fn takes_a_controller_that_never_shows_for_none() {
     }
     // Once it is known, a second of rest is enough.
     assert_eq!(waits, [3, 1]);
+}
+
+/// An object with a finalizer is waited for, so that the next run finds its name free.
+#[tokio::test]
+async fn waits_for_finalizers_of_others() {
+    let client = Server::new().client();
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), "default");
+    let events = deployments
+        .watch(&WatchParams::default(), "0")
+        .await
+        .unwrap();
+    // Adds a finalizer to a new object, and takes it off when it is to be deleted.
+    let finalizing = tokio::spawn(async move {
+        tokio::pin!(events);
+        while let Some(event) = events.next().await {
+            let (patch, last) = match event {
+                Ok(WatchEvent::Added(_)) => (serde_json::json!(["example.com/wait"]), false),
+                Ok(WatchEvent::Modified(object))
+                    if object.metadata.deletion_timestamp.is_some() =>
+                {
+                    (serde_json::json!(null), true)
+                }
+                _ => continue,
+            };
+            let patch = Patch::Merge(serde_json::json!({"metadata": {"finalizers": patch}}));
+            deployments
+                .patch(NAME, &PatchParams::default(), &patch)
+                .await
+                .unwrap();
+            if last {
+                return;
+            }
+        }
+    });
+    // One worker that retries gets through although the finalizer is added under its hands.
+    let mut lab = lab_on(client, Some(false), 1, 10);
+    let outcome = lab.runner.run(&retry(10)).await.unwrap();
+    assert!(outcome.is_expected(), "{outcome:?}");
+    assert!(lab.left().await.is_none());
+    finalizing.await.unwrap();
 }

@@ -12,7 +12,7 @@ use std::{
 use tempfile::TempDir;
 
 /// The command, in an environment that says nothing of the machine it runs on.
-pub fn optilock(args: &[&str]) -> Command {
+pub(crate) fn optilock(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_optilock"));
     command
         .args(args)
@@ -24,17 +24,17 @@ pub fn optilock(args: &[&str]) -> Command {
 
 /// What a finished command has said, and how it ended.
 #[derive(Debug)]
-pub struct Said {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
-pub fn run(args: &[&str]) -> Said {
+pub(crate) fn run(args: &[&str]) -> Said {
     finish(optilock(args))
 }
 
-pub fn finish(mut command: Command) -> Said {
+pub(crate) fn finish(mut command: Command) -> Said {
     let output = command.output().unwrap();
     Said {
         code: output.status.code(),
@@ -44,15 +44,15 @@ pub fn finish(mut command: Command) -> Said {
 }
 
 /// A running `optilock serve`, which is killed when this goes.
-pub struct Serve {
-    pub child: Child,
-    pub kubeconfig: PathBuf,
-    pub directory: TempDir,
+pub(crate) struct Serve {
+    pub(crate) child: Child,
+    pub(crate) kubeconfig: PathBuf,
+    pub(crate) directory: TempDir,
 }
 
 impl Serve {
     /// Starts it and waits until it says that it listens.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let kubeconfig = directory.path().join("kubeconfig");
         let mut command = optilock(&["serve", "--kubeconfig", text(&kubeconfig)]);
@@ -65,12 +65,12 @@ impl Serve {
         }
     }
 
-    pub fn kubeconfig(&self) -> &str {
+    pub(crate) fn kubeconfig(&self) -> &str {
         text(&self.kubeconfig)
     }
 
     /// The kubeconfig with a text in it replaced by another one, as a file.
-    pub fn altered(&self, from: &str, to: &str) -> PathBuf {
+    pub(crate) fn altered(&self, from: &str, to: &str) -> PathBuf {
         let original = std::fs::read_to_string(&self.kubeconfig).unwrap();
         let altered = original.replace(from, to);
         assert_ne!(original, altered, "nothing was altered");
@@ -80,7 +80,7 @@ impl Serve {
     }
 
     /// The value of a key of the kubeconfig.
-    pub fn value(&self, key: &str) -> String {
+    pub(crate) fn value(&self, key: &str) -> String {
         let content = std::fs::read_to_string(&self.kubeconfig).unwrap();
         let line = content
             .lines()
@@ -98,7 +98,7 @@ impl Drop for Serve {
 }
 
 /// Reads a child's stderr up to the line with this text; the rest is read by nobody, who needs it not.
-pub fn wait_for(child: &mut Child, text: &str) {
+pub(crate) fn wait_for(child: &mut Child, text: &str) {
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let found = lines.any(|line| line.unwrap().contains(text));
     assert!(found, "it ended without saying {text:?}");
@@ -106,11 +106,11 @@ pub fn wait_for(child: &mut Child, text: &str) {
 
 /// Sends a signal to a child.
 #[cfg(unix)]
-pub fn signal(child: &Child, signal: rustix::process::Signal) {
+pub(crate) fn signal(child: &Child, signal: rustix::process::Signal) {
     let pid = rustix::process::Pid::from_child(child);
     rustix::process::kill_process(pid, signal).unwrap();
 }
 
-pub fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }

@@ -11,6 +11,7 @@ use kube::{
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
+use super::settle::BEFORE_NEXT_WATCH;
 use crate::{CleanupError, CleanupFailure, Error, Target, Worker, worker::version, workload};
 
 /// Tells an object of this run from another one of the same name, where the answer to its creation was lost.
@@ -206,6 +207,7 @@ impl Cleanup {
                     return Ok(());
                 }
             }
+            tokio::time::sleep(BEFORE_NEXT_WATCH).await;
             current = api
                 .get_opt(&self.name)
                 .await

@@ -18,6 +18,8 @@ const QUIET: Duration = Duration::from_secs(1);
 const NO_CONTROLLER: Duration = Duration::from_secs(3);
 /// The longest wait for rest.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// A server that ends watches at once is not asked for the next one in a tight loop.
+pub(super) const BEFORE_NEXT_WATCH: Duration = Duration::from_millis(100);
 
 /// How the wait ended.
 #[derive(Debug)]
@@ -74,6 +76,7 @@ pub(crate) async fn settle(
                 Some(Ok(WatchEvent::Error(_)) | Err(_)) | None => break,
             }
         }
+        tokio::time::sleep(BEFORE_NEXT_WATCH).await;
         let name = state.object.metadata.name.clone().unwrap_or_default();
         let object = api.get(&name).await.map_err(|error| target.failed(error))?;
         state.saw(object);

@@ -1,7 +1,7 @@
 //! The texts of the demo, in the two languages of the tutorial that it re-enacts.
 
 use clap::ValueEnum;
-use optilock_lab::{EventKind, Rate, Writer};
+use optilock_lab::{EventKind, Once, Rate, RetryOnConflict, Writer};
 
 /// A language of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -51,8 +51,8 @@ impl Lang {
     /// A strategy's short name, for a table.
     pub(crate) fn strategy(self, id: &'static str) -> &'static str {
         match id {
-            "once" => self.choose("no retry", "不重试"),
-            "retry-on-conflict" => self.choose("retry", "冲突重试"),
+            Once::ID => self.choose("no retry", "不重试"),
+            RetryOnConflict::ID => self.choose("retry", "冲突重试"),
             id => id,
         }
     }

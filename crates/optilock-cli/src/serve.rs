@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use optilock_apiserver::{ListenError, Server};
+use optilock_apiserver::{Controller, ListenError, Server, UnknownController};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -36,8 +36,9 @@ pub(crate) struct Args {
     /// Where objects are kept: in `memory`, as long as the server runs
     #[arg(long, default_value = "memory", value_parser = store)]
     store: Store,
-    /// Which controllers run: `none`, so that objects stay as clients write them
-    #[arg(long, default_value = "none", value_parser = controllers)]
+    /// Which controllers run: `all` that there are, `none`, so that objects stay as clients write
+    /// them, or a list, as namespace-controller,garbage-collector-controller
+    #[arg(long, value_name = "all|none|LIST", default_value = "all", value_parser = controllers)]
     controllers: Controllers,
     /// How long changes are kept, for watches and lists that start from an older version
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = retention, allow_hyphen_values = true)]
@@ -51,17 +52,17 @@ enum Store {
 }
 
 /// Which controllers run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Controllers {
-    None,
-}
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Controllers(Vec<Controller>);
 
 pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     let mut stop = Stop::listen()?;
     let Store::Memory = args.store;
-    let Controllers::None = args.controllers;
     let file = args.kubeconfig.map(OwnedFile::claim).transpose()?;
-    let server = Server::builder().compact_after(args.compact_after).build();
+    let server = Server::builder()
+        .controllers(args.controllers.0)
+        .compact_after(args.compact_after)
+        .build();
     let listener = server.listen(args.listen).await?;
     let (address, kubeconfig) = (listener.local_addr(), listener.kubeconfig());
 
@@ -151,10 +152,13 @@ fn store(text: &str) -> Result<Store, String> {
 }
 
 fn controllers(text: &str) -> Result<Controllers, String> {
-    match text {
-        "none" => Ok(Controllers::None),
-        _ => Err("this version has no controllers yet; take `none`, or a later version".to_owned()),
-    }
+    let list = match text {
+        "all" => Ok(Controller::ALL.to_vec()),
+        "none" => Ok(Vec::new()),
+        names => names.split(',').map(str::parse).collect(),
+    };
+    list.map(Controllers)
+        .map_err(|error: UnknownController| format!("{error}; or take `all` or `none`"))
 }
 
 fn retention(text: &str) -> Result<Duration, String> {
@@ -179,6 +183,17 @@ mod tests {
         assert!(address("localhost:0").unwrap().ip().is_loopback());
         for text in [":6443", "6443", "127.0.0.1", "", "127.0.0.1:65536", "::1:x"] {
             assert!(address(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn controllers_are_all_none_or_a_list() {
+        assert_eq!(controllers("all").unwrap().0, Controller::ALL);
+        assert_eq!(controllers("none").unwrap().0, []);
+        let list = controllers("namespace-controller,serviceaccount-controller").unwrap();
+        assert_eq!(list.0, [Controller::Namespace, Controller::ServiceAccount]);
+        for text in ["", "namespace-controller,", "deployment-controller"] {
+            assert!(controllers(text).is_err(), "{text}");
         }
     }
 }

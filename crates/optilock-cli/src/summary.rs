@@ -1,7 +1,7 @@
 //! What the demo says at the end: a table, and what it means.
 
 use console::Alignment;
-use optilock_lab::{Outcome, Rate};
+use optilock_lab::{Outcome, Rate, RetryOnConflict};
 
 use crate::{
     lang::Lang,
@@ -108,7 +108,7 @@ pub(crate) fn table(lang: Lang, outcomes: &[Outcome]) -> Table {
 pub(crate) fn lesson(lang: Lang, outcomes: &[Outcome]) -> Option<String> {
     let mut retries = outcomes
         .iter()
-        .filter(|outcome| outcome.strategy == "retry-on-conflict");
+        .filter(|outcome| outcome.strategy == RetryOnConflict::ID);
     let throttled = retries.clone().find(|outcome| outcome.throttle.is_some())?;
     let free = retries.find(|outcome| outcome.throttle.is_none())?;
     let name = lang.strategy(throttled.strategy);

@@ -70,10 +70,9 @@ fn serve() {
             &["--store", "etcd", "memory"],
         ),
         (&["--store", "disk"], &["--store", "memory"]),
-        (&["--controllers", "all"], &["--controllers", "none"]),
         (
             &["--controllers", "deployment-controller"],
-            &["--controllers", "none"],
+            &["--controllers", "none", "namespace-controller"],
         ),
         (&["--compact-after", "0"], &["--compact-after", "5m"]),
         (&["--compact-after", "soon"], &["--compact-after", "10ms"]),

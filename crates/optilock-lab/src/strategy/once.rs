@@ -7,9 +7,14 @@ use crate::{AttemptError, Update, Worker};
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Once;
 
+impl Once {
+    /// Its [`Strategy::id`].
+    pub const ID: &'static str = "once";
+}
+
 impl Strategy for Once {
     fn id(&self) -> &'static str {
-        "once"
+        Self::ID
     }
 
     fn update<'a>(&'a self, worker: &'a Worker) -> BoxFuture<'a, Result<Update, AttemptError>> {

@@ -11,9 +11,14 @@ pub struct RetryOnConflict {
     pub backoff: Backoff,
 }
 
+impl RetryOnConflict {
+    /// Its [`Strategy::id`].
+    pub const ID: &'static str = "retry-on-conflict";
+}
+
 impl Strategy for RetryOnConflict {
     fn id(&self) -> &'static str {
-        "retry-on-conflict"
+        Self::ID
     }
 
     fn update<'a>(&'a self, worker: &'a Worker) -> BoxFuture<'a, Result<Update, AttemptError>> {

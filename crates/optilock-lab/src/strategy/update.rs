@@ -9,9 +9,14 @@ use crate::{AttemptError, Update, Worker, worker};
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OptilockUpdate;
 
+impl OptilockUpdate {
+    /// Its [`Strategy::id`].
+    pub const ID: &'static str = "optilock";
+}
+
 impl Strategy for OptilockUpdate {
     fn id(&self) -> &'static str {
-        "optilock"
+        Self::ID
     }
 
     fn update<'a>(&'a self, worker: &'a Worker) -> BoxFuture<'a, Result<Update, AttemptError>> {

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | change an object | [`update`](update()), [`Update`] and its options |
 //! | know what it took and who won instead | [`Updated`], [`Effort`], [`UpdateError`], [`Winner`] |
+//! | update one object from many tasks | [`Combiner`], [`Combiners`], [`Combined`] |
 //! | repeat an update without doubling it | [`Update::op_id`], [`OpId`], [`Carrier`] |
 //! | find out what became of a write | [`resolve`], [`Update::resume`], [`Pending`], [`PendingSlot`], [`Reason::Unknown`] |
 //! | watch it happen | [`Update::observe`], [`Event`]; `tracing` has a span per update and an event per step |
@@ -19,6 +20,7 @@
 
 mod backoff;
 mod client;
+mod combine;
 mod conflict;
 mod delays;
 mod engine;
@@ -32,6 +34,7 @@ mod update;
 
 pub use backoff::{Backoff, DEFAULT_BACKOFF, DEFAULT_RETRY};
 pub use client::client;
+pub use combine::{Combined, Combiner, Combiners};
 pub use conflict::{is_apply_conflict, is_conflict, is_conflict_in};
 pub use delays::{DelayWithReset, Delays};
 pub use interrupt::{Interrupt, interrupted};

@@ -20,11 +20,11 @@ use crate::random::thread_random;
 use crate::{Backoff, BoxError, Carrier, OpId, Pending, PendingSlot};
 
 /// How long an update may take when nobody says otherwise.
-const TIMEOUT: Duration = Duration::from_secs(120);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How long an attempt may take when nobody says otherwise: kube-apiserver itself gives up a write
 /// after 34 seconds, so there is no answer to wait for after that.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(35);
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(35);
 
 /// Updates the object of this name: reads it, lets a closure change it, writes it, and starts again if
 /// somebody else was faster.
@@ -62,6 +62,7 @@ pub fn update<K>(api: &Api<K>, name: impl Into<String>) -> Update<'_, K> {
         params: PostParams::default(),
         subresource: None,
         from: None,
+        pinned: false,
         op_id: None,
         carrier: None,
         idempotent: false,
@@ -85,6 +86,7 @@ pub struct Update<'a, K> {
     params: PostParams,
     subresource: Option<String>,
     from: Option<K>,
+    pinned: bool,
     op_id: Option<OpId>,
     carrier: Option<Carrier>,
     idempotent: bool,
@@ -170,7 +172,25 @@ impl<'a, K> Update<'a, K> {
     /// again; if an object of another uid has its name by then, the update fails.
     pub fn from(mut self, object: K) -> Self {
         self.from = Some(object);
+        self.pinned = true;
         self
+    }
+
+    /// Starts from what the object of this name was a moment ago, whichever object that was.
+    pub(crate) fn cached(mut self, object: K) -> Self {
+        self.from = Some(object);
+        self
+    }
+
+    /// How writes will carry the op-id.
+    pub(crate) fn chosen_carrier(&self) -> Carrier
+    where
+        K: Resource,
+    {
+        self.carrier.clone().unwrap_or_else(|| {
+            let resource = Target::new(self.api, &self.name).resource;
+            Carrier::best_for(&resource, self.subresource.as_deref())
+        })
     }
 
     /// Writes this subresource, such as `status`: the server then takes over that part of the object
@@ -326,6 +346,16 @@ impl<'a, K> Update<'a, K> {
         K: Resource + Clone + Debug + Serialize + DeserializeOwned,
         F: FnMut(&mut K) -> Result<(), BoxError>,
     {
+        self.apply_for(|object| change(object).map(|()| Vec::new()))
+            .await
+    }
+
+    /// Makes an update on behalf of others, whose op-ids the closure gives.
+    pub(crate) async fn apply_for<F>(self, change: F) -> Result<Updated<K>, UpdateError>
+    where
+        K: Resource + Clone + Debug + Serialize + DeserializeOwned,
+        F: FnMut(&mut K) -> Result<Vec<OpId>, BoxError>,
+    {
         let target = Target::new(self.api, &self.name);
         let span = tracing::debug_span!(
             "update",
@@ -333,11 +363,9 @@ impl<'a, K> Update<'a, K> {
             namespace = target.namespace,
             name = target.name,
         );
-        let change = move |object: &mut K| change(object).map(|()| Vec::new());
         self.run(target, change).instrument(span).await
     }
 
-    /// Makes an update on behalf of others, whose op-ids the closure gives.
     async fn run<F>(mut self, target: Target, change: F) -> Result<Updated<K>, UpdateError>
     where
         K: Resource + Clone + Debug + Serialize + DeserializeOwned,
@@ -360,10 +388,8 @@ impl<'a, K> Update<'a, K> {
                 Reason::Misnamed { found },
             ));
         }
+        let carrier = self.chosen_carrier();
         let subresource = self.subresource.as_deref();
-        let carrier = self
-            .carrier
-            .unwrap_or_else(|| Carrier::best_for(&target.resource, subresource));
         let repeatable = self.idempotent || self.params.dry_run;
         let mut job = Job {
             api: self.api,
@@ -382,6 +408,7 @@ impl<'a, K> Update<'a, K> {
             pinned: self
                 .from
                 .as_ref()
+                .filter(|_| self.pinned)
                 .and_then(|object| object.meta().uid.clone()),
             at_hand: self.from,
             effort: Effort::default(),

@@ -73,8 +73,9 @@ impl UpdateError {
     /// [`Outcome::Refused`].
     #[must_use]
     pub fn outcome(&self) -> Outcome {
-        match self.0.reason {
-            Reason::Unknown { .. } => Outcome::Unknown,
+        match &self.0.reason {
+            Reason::Unknown { .. } | Reason::Stopped => Outcome::Unknown,
+            Reason::Combined(error) => error.outcome(),
             _ => Outcome::Refused,
         }
     }
@@ -84,6 +85,7 @@ impl UpdateError {
     pub fn pending(&self) -> Option<&Pending> {
         match &self.0.reason {
             Reason::Unknown { pending, .. } => Some(pending),
+            Reason::Combined(error) => error.pending(),
             _ => None,
         }
     }
@@ -94,6 +96,7 @@ impl UpdateError {
     pub fn winner(&self) -> Option<&Winner> {
         match &self.0.reason {
             Reason::Interrupted { winner, .. } => winner.as_deref(),
+            Reason::Combined(error) => error.winner(),
             _ => None,
         }
     }
@@ -182,6 +185,19 @@ pub enum Reason {
     /// applied, and no other attempt was to be made.
     #[error("somebody else has written the object first, and no other attempt was to be made")]
     Overtaken,
+    /// The write that a [`Combiner`](crate::Combiner) has made for this update and others has failed, and
+    /// this is how: the [outcome](UpdateError::outcome) is the same for all of them.
+    #[error("the write for this update and others failed: {}", .0.reason())]
+    Combined(#[source] Arc<UpdateError>),
+    /// The combiner's queue is full. Nothing was sent.
+    #[error(
+        "{0} updates of the object wait already; wait for a place with `apply`, or allow more with \
+         `Combiners::capacity`"
+    )]
+    QueueFull(usize),
+    /// The runtime in which the combiner wrote was shut down. The update may or may not have been applied.
+    #[error("the runtime that the combiner wrote in was shut down, so the outcome is unknown")]
+    Stopped,
     /// With the op-ids in it, the object's annotations are larger than the API server takes. Nothing was
     /// written.
     #[error(

@@ -12,9 +12,11 @@ mod target;
 mod updated;
 mod winner;
 
+pub(crate) use builder::{ATTEMPT_TIMEOUT, TIMEOUT};
 pub use builder::{Update, update};
 pub use error::{Doubt, Reason, Unresolved, UpdateError};
 pub use event::Event;
+pub(crate) use identity::Base;
 pub use resolve::resolve;
 pub use target::Target;
 pub use updated::{Effort, Evidence, Updated};

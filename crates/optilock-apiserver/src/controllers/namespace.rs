@@ -58,7 +58,8 @@ async fn delete_content(registry: &Registry, namespace: &str) -> Result<bool, St
         ..DeleteOptions::default()
     };
     let mut empty = true;
-    let namespaced = registry.resources().iter();
+    let resources = registry.resources();
+    let namespaced = resources.iter();
     for resource in namespaced.filter(|resource| resource.api.namespaced && resource.is_stored()) {
         let collection = Target {
             resource: resource.clone(),

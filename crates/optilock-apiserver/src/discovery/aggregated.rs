@@ -36,69 +36,69 @@ impl ListVersion {
 /// `APIGroupDiscoveryList`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct List {
+pub(super) struct List<'a> {
     kind: &'static str,
     api_version: String,
-    metadata: Metadata,
-    items: Vec<Group>,
+    metadata: Metadata<'a>,
+    items: Vec<Group<'a>>,
 }
 
 /// `metav1.ObjectMeta` with at most a name.
 #[derive(Serialize)]
-struct Metadata {
+struct Metadata<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
-    name: &'static str,
+    name: &'a str,
 }
 
 #[derive(Serialize)]
-struct Group {
-    metadata: Metadata,
-    versions: Vec<Version>,
+struct Group<'a> {
+    metadata: Metadata<'a>,
+    versions: Vec<Version<'a>>,
 }
 
 #[derive(Serialize)]
-struct Version {
-    version: &'static str,
-    resources: Vec<Entry>,
+struct Version<'a> {
+    version: &'a str,
+    resources: Vec<Entry<'a>>,
     freshness: &'static str,
 }
 
 /// `APIResourceDiscovery`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Entry {
-    resource: &'static str,
-    response_kind: Kind,
+struct Entry<'a> {
+    resource: &'a str,
+    response_kind: Kind<'a>,
     scope: &'static str,
-    singular_resource: &'static str,
-    verbs: &'static [Box<str>],
+    singular_resource: &'a str,
+    verbs: &'a [Box<str>],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    short_names: &'static [Box<str>],
+    short_names: &'a [Box<str>],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    categories: &'static [Box<str>],
+    categories: &'a [Box<str>],
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    subresources: Vec<Subresource>,
+    subresources: Vec<Subresource<'a>>,
 }
 
 /// `APISubresourceDiscovery`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Subresource {
-    subresource: &'static str,
-    response_kind: Kind,
-    verbs: &'static [Box<str>],
+struct Subresource<'a> {
+    subresource: &'a str,
+    response_kind: Kind<'a>,
+    verbs: &'a [Box<str>],
 }
 
 /// A kind. Group and version are empty where they are those of the resource.
 #[derive(Serialize)]
-struct Kind {
-    group: &'static str,
-    version: &'static str,
-    kind: &'static str,
+struct Kind<'a> {
+    group: &'a str,
+    version: &'a str,
+    kind: &'a str,
 }
 
-impl Kind {
-    fn own(kind: &'static str) -> Self {
+impl<'a> Kind<'a> {
+    fn own(kind: &'a str) -> Self {
         Self {
             group: "",
             version: "",
@@ -106,7 +106,7 @@ impl Kind {
         }
     }
 
-    fn beside(resource: &Resource, gvk: &'static Gvk) -> Self {
+    fn beside(resource: &Resource, gvk: &'a Gvk) -> Self {
         if gvk.group == resource.api.group && gvk.version == resource.api.version {
             return Self::own(&gvk.kind);
         }
@@ -119,7 +119,7 @@ impl Kind {
 }
 
 /// The core group, or all others.
-pub(super) fn list(resources: &[Arc<Resource>], core: bool, version: ListVersion) -> List {
+pub(super) fn list(resources: &[Arc<Resource>], core: bool, version: ListVersion) -> List<'_> {
     let groups = versions_by_group(resources);
     List {
         kind: "APIGroupDiscoveryList",
@@ -139,7 +139,7 @@ pub(super) fn list(resources: &[Arc<Resource>], core: bool, version: ListVersion
     }
 }
 
-fn entries(resources: &[Arc<Resource>], group: &str, version: &'static str) -> Version {
+fn entries<'a>(resources: &'a [Arc<Resource>], group: &str, version: &'a str) -> Version<'a> {
     let of_version = resources
         .iter()
         .filter(|r| &*r.api.group == group && &*r.api.version == version);
@@ -150,8 +150,8 @@ fn entries(resources: &[Arc<Resource>], group: &str, version: &'static str) -> V
     }
 }
 
-fn entry(resource: &Resource) -> Entry {
-    let api = resource.api;
+fn entry(resource: &Resource) -> Entry<'_> {
+    let api = &resource.api;
     Entry {
         resource: &api.plural,
         response_kind: Kind::own(&api.kind),

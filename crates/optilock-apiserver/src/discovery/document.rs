@@ -181,9 +181,7 @@ impl Discovery {
 }
 
 /// Groups in the order of the resources, each with its versions, preferred first.
-pub(super) fn versions_by_group(
-    resources: &[Arc<Resource>],
-) -> Vec<(&'static str, Vec<&'static str>)> {
+pub(super) fn versions_by_group(resources: &[Arc<Resource>]) -> Vec<(&str, Vec<&str>)> {
     let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
     for resource in resources {
         let (group, version) = (&*resource.api.group, &*resource.api.version);

@@ -13,9 +13,9 @@ use crate::registry::Resource;
 /// `metav1.APIVersions`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ApiVersions {
+pub(super) struct ApiVersions<'a> {
     kind: &'static str,
-    versions: Vec<&'static str>,
+    versions: Vec<&'a str>,
     /// Empty: under which address a client reaches this server is the client's to know.
     #[serde(rename = "serverAddressByClientCIDRs")]
     server_addresses: [(); 0],
@@ -24,68 +24,68 @@ pub(super) struct ApiVersions {
 /// `metav1.APIGroupList`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct GroupList {
+pub(super) struct GroupList<'a> {
     kind: &'static str,
     api_version: &'static str,
-    groups: Vec<Group>,
+    groups: Vec<Group<'a>>,
 }
 
 /// `metav1.APIGroup`. Inside a list kind and version go without saying.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Group {
+pub(super) struct Group<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     api_version: Option<&'static str>,
-    name: &'static str,
-    versions: Vec<GroupVersion>,
+    name: &'a str,
+    versions: Vec<GroupVersion<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    preferred_version: Option<GroupVersion>,
+    preferred_version: Option<GroupVersion<'a>>,
 }
 
 #[derive(Serialize, Clone)]
 #[serde(rename_all = "camelCase")]
-struct GroupVersion {
+struct GroupVersion<'a> {
     group_version: String,
-    version: &'static str,
+    version: &'a str,
 }
 
 /// `metav1.APIResourceList`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ResourceList {
+pub(super) struct ResourceList<'a> {
     kind: &'static str,
     /// Missing in the list of the core group, as ever.
     #[serde(skip_serializing_if = "Option::is_none")]
     api_version: Option<&'static str>,
     group_version: String,
-    resources: Vec<ResourceEntry>,
+    resources: Vec<ResourceEntry<'a>>,
 }
 
 /// `metav1.APIResource`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ResourceEntry {
+struct ResourceEntry<'a> {
     name: String,
-    singular_name: &'static str,
+    singular_name: &'a str,
     namespaced: bool,
     /// Group and version of the kind, where they are not those of the list.
     #[serde(skip_serializing_if = "str::is_empty")]
-    group: &'static str,
+    group: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
-    version: &'static str,
-    kind: &'static str,
-    verbs: &'static [Box<str>],
+    version: &'a str,
+    kind: &'a str,
+    verbs: &'a [Box<str>],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    short_names: &'static [Box<str>],
+    short_names: &'a [Box<str>],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    categories: &'static [Box<str>],
+    categories: &'a [Box<str>],
     #[serde(skip_serializing_if = "String::is_empty")]
     storage_version_hash: String,
 }
 
-pub(super) fn core_versions(resources: &[Arc<Resource>]) -> ApiVersions {
+pub(super) fn core_versions(resources: &[Arc<Resource>]) -> ApiVersions<'_> {
     let groups = versions_by_group(resources);
     ApiVersions {
         kind: "APIVersions",
@@ -97,7 +97,7 @@ pub(super) fn core_versions(resources: &[Arc<Resource>]) -> ApiVersions {
     }
 }
 
-pub(super) fn groups(resources: &[Arc<Resource>]) -> GroupList {
+pub(super) fn groups(resources: &[Arc<Resource>]) -> GroupList<'_> {
     let groups = versions_by_group(resources);
     GroupList {
         kind: "APIGroupList",
@@ -111,7 +111,7 @@ pub(super) fn groups(resources: &[Arc<Resource>]) -> GroupList {
 }
 
 /// A group that has resources.
-pub(super) fn group(resources: &[Arc<Resource>], group: &str) -> Option<Group> {
+pub(super) fn group<'a>(resources: &'a [Arc<Resource>], group: &str) -> Option<Group<'a>> {
     let groups = versions_by_group(resources);
     let (name, versions) = groups.into_iter().find(|(name, _)| *name == group)?;
     Some(Group {
@@ -121,8 +121,8 @@ pub(super) fn group(resources: &[Arc<Resource>], group: &str) -> Option<Group> {
     })
 }
 
-fn entry(name: &'static str, versions: &[&'static str]) -> Group {
-    let versions: Vec<GroupVersion> = versions
+fn entry<'a>(name: &'a str, versions: &[&'a str]) -> Group<'a> {
+    let versions: Vec<GroupVersion<'a>> = versions
         .iter()
         .map(|version| GroupVersion {
             group_version: format!("{name}/{version}"),
@@ -138,7 +138,11 @@ fn entry(name: &'static str, versions: &[&'static str]) -> Group {
     }
 }
 
-pub(super) fn resources(resources: &[Arc<Resource>], group: &str, version: &str) -> ResourceList {
+pub(super) fn resources<'a>(
+    resources: &'a [Arc<Resource>],
+    group: &str,
+    version: &str,
+) -> ResourceList<'a> {
     let of_version = resources
         .iter()
         .filter(|r| &*r.api.group == group && &*r.api.version == version);
@@ -154,8 +158,8 @@ pub(super) fn resources(resources: &[Arc<Resource>], group: &str, version: &str)
 }
 
 /// A resource and its subresources.
-fn entries(resource: &Resource) -> Vec<ResourceEntry> {
-    let api = resource.api;
+fn entries(resource: &Resource) -> Vec<ResourceEntry<'_>> {
+    let api = &resource.api;
     let itself = ResourceEntry {
         name: api.plural.to_string(),
         singular_name: &api.singular,

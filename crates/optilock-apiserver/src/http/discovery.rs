@@ -39,7 +39,7 @@ pub(super) fn answer(
     };
     request
         .answer(segments)
-        .unwrap_or_else(|status| Reply::status(&status))
+        .unwrap_or_else(|status| Reply::status(&status, wants_indentation(query, headers)))
 }
 
 struct DiscoveryRequest<'a> {
@@ -91,7 +91,7 @@ impl DiscoveryRequest<'_> {
     }
 
     fn subject(&self, subject: &Subject) -> Option<Arc<Document>> {
-        self.registry.discovery().document(subject)
+        self.registry.resources().discovery().document(subject)
     }
 
     /// A document that is the same for all.
@@ -171,7 +171,7 @@ impl DiscoveryRequest<'_> {
         if self.subject(&subject).is_some() {
             return self.document(Handler::GetOnly, &subject);
         }
-        if self.registry.discovery().has_group(group) {
+        if self.registry.resources().discovery().has_group(group) {
             let text = "the server could not find the requested resource";
             return Err(Status::new(404, Reason::NotFound, text).with_details(Details::default()));
         }

@@ -35,8 +35,8 @@ pub(crate) struct Changes {
 
 impl Change {
     fn new(registry: &Registry, key: &str, bytes: Bytes, deletion: bool) -> Option<Self> {
-        let resource = registry
-            .resources()
+        let resources = registry.resources();
+        let resource = resources
             .iter()
             .find(|resource| resource.is_stored() && key.starts_with(&resource.storage.prefix))?;
         let rest = &key[resource.storage.prefix.len()..];

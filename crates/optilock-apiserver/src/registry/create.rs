@@ -71,8 +71,15 @@ impl Registry {
                 let name = format!("{base}{}", self.ambient.suffix());
                 set_meta(&mut object, "name", Some(name.into()));
             }
-            validate::on_create(resource, &object)?;
-            match self.insert(target, &object, &version, options).await {
+            let lease = self
+                .allocate(target, &mut object, None, options.dry_run)
+                .await?;
+            let inserted = match validate::on_create(resource, &object) {
+                Ok(()) => self.insert(target, &object, &version, options).await,
+                Err(status) => Err(status),
+            };
+            self.settle(lease, inserted.is_ok()).await;
+            match inserted {
                 Err(status) if status.reason == Reason::AlreadyExists && attempt < tries => {}
                 Err(status) if status.reason == Reason::AlreadyExists && !generated.is_empty() => {
                     return Err(errors::name_not_generated(

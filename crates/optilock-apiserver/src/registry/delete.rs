@@ -70,6 +70,7 @@ impl Registry {
                 Ok(_) if in_two_steps => {}
                 Ok(revision) if holds => return Ok(Deleted::Object(stored(revision))),
                 Ok(revision) => {
+                    self.release(target, &old).await;
                     let last = Stored {
                         revision,
                         ..current

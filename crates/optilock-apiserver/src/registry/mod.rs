@@ -5,6 +5,7 @@
 //! `delete`, `delete_collection`.
 
 mod admit;
+mod allocate;
 mod bootstrap;
 mod changes;
 mod codec;
@@ -21,6 +22,7 @@ mod ownership;
 mod prepare;
 mod read;
 mod resource;
+mod resources;
 mod review;
 mod scale;
 mod select;
@@ -33,9 +35,9 @@ mod watch;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::RwLock;
 
 use crate::ambient::Ambient;
-use crate::discovery::Discovery;
 use crate::status::{Details, Status};
 use crate::store::Store;
 
@@ -48,6 +50,7 @@ pub(crate) use object::{finalizers, is_deleting};
 pub(crate) use options::{DeleteOptions, FieldValidation, ListOptions, Propagation, WriteOptions};
 pub(crate) use ownership::apply;
 pub(crate) use resource::{Part, Resource};
+pub(crate) use resources::Resources;
 pub(crate) use review::review;
 pub(crate) use view::View;
 pub(crate) use watch::{WatchEvent, WatchEventType};
@@ -56,8 +59,7 @@ pub(crate) use watch::{WatchEvent, WatchEventType};
 #[derive(Debug)]
 pub(crate) struct Registry {
     store: Arc<dyn Store>,
-    resources: Vec<Arc<Resource>>,
-    discovery: Discovery,
+    resources: RwLock<Arc<Resources>>,
     ambient: Arc<Ambient>,
 }
 
@@ -107,23 +109,16 @@ impl Target {
 impl Registry {
     /// The resources of kube-apiserver 1.36 over `store`.
     pub(crate) fn new(store: Arc<dyn Store>, ambient: Arc<Ambient>) -> Self {
-        let resources = resource::builtin();
         Self {
             store,
-            discovery: Discovery::new(resources.clone()),
-            resources,
+            resources: RwLock::new(Arc::new(Resources::new(resource::builtin()))),
             ambient,
         }
     }
 
-    /// All resources, in the order of discovery.
-    pub(crate) fn resources(&self) -> &[Arc<Resource>] {
-        &self.resources
-    }
-
-    /// What clients are told about the resources.
-    pub(crate) fn discovery(&self) -> &Discovery {
-        &self.discovery
+    /// All resources as they are now, in the order of discovery.
+    pub(crate) fn resources(&self) -> Arc<Resources> {
+        Arc::clone(&self.resources.read())
     }
 
     /// The resource of that group, version and plural name.
@@ -133,19 +128,7 @@ impl Registry {
         version: &str,
         plural: &str,
     ) -> Option<Arc<Resource>> {
-        self.resources
-            .iter()
-            .find(|r| {
-                &*r.api.plural == plural && &*r.api.group == group && &*r.api.version == version
-            })
-            .map(Arc::clone)
-    }
-
-    /// Whether that version of that group has any resource.
-    pub(crate) fn serves(&self, group: &str, version: &str) -> bool {
-        self.resources
-            .iter()
-            .any(|r| &*r.api.group == group && &*r.api.version == version)
+        self.resources.read().find(group, version, plural)
     }
 
     async fn entry(&self, target: &Target) -> Result<Option<Stored>, Status> {

@@ -41,6 +41,14 @@ impl WriteOptions {
             ..Self::default()
         }
     }
+
+    /// Options of writes that kube-apiserver does by itself too.
+    pub(super) fn kube_apiserver() -> Self {
+        Self {
+            manager: "kube-apiserver".to_owned(),
+            ..Self::default()
+        }
+    }
 }
 
 /// What becomes of the dependents of a deleted object.

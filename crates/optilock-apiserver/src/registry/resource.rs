@@ -25,7 +25,7 @@ pub(crate) enum Part {
 #[derive(Debug)]
 pub(crate) struct Resource {
     /// Names, verbs and columns.
-    pub(crate) api: &'static schema::Resource,
+    pub(crate) api: Arc<schema::Resource>,
     /// Type of the objects in this version; `None` for a resource that stores nothing (reviews).
     pub(crate) ty: Option<TypeRef>,
     /// Rules.
@@ -68,7 +68,7 @@ impl Resource {
     }
 
     /// The subresource of that name.
-    pub(crate) fn subresource(&self, name: &str) -> Option<&'static schema::Subresource> {
+    pub(crate) fn subresource(&self, name: &str) -> Option<&schema::Subresource> {
         self.api.subresources.iter().find(|s| &*s.name == name)
     }
 
@@ -142,11 +142,11 @@ pub(super) fn qualified(name: &str, group: &str) -> String {
 pub(super) fn builtin() -> Vec<Arc<Resource>> {
     schema::builtin_resources()
         .iter()
-        .map(|api| Arc::new(resource(api)))
+        .map(|api| Arc::new(resource(Arc::clone(api))))
         .collect()
 }
 
-fn resource(api: &'static schema::Resource) -> Resource {
+fn resource(api: Arc<schema::Resource>) -> Resource {
     let types = Schema::builtin();
     let strategy = Strategy::of(&api.group, &api.plural);
     let ty = types.kind(&api.group, &api.version, &api.kind);

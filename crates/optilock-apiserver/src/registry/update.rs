@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::allocate::Lease;
 use super::object::{member_mut, meta_str, metadata_mut, root_mut, set, set_meta};
 use super::read::parse_unsigned;
 use super::resource::Part;
@@ -82,39 +83,58 @@ impl Registry {
                 new = (conversion.to_storage)(new);
             }
             self.identify(target, &mut new);
-            let new = codec::canonical(resource, &prepared(resource, part, new, &old))?;
-
-            validate::on_update(resource, &new, &old)?;
-            let finished = metadata::is_finished(&new);
-            let bytes = encoded(resource, new, &old, &current);
-            if options.dry_run || (bytes == current.bytes && !finished) {
-                let stored = Stored {
-                    bytes,
-                    revision: current.revision,
-                };
+            let mut new = codec::canonical(resource, &prepared(resource, part, new, &old))?;
+            let lease = match part {
+                Part::Main => {
+                    self.allocate(target, &mut new, Some(&old), options.dry_run)
+                        .await?
+                }
+                _ => Lease::default(),
+            };
+            let replaced = self.replace(target, new, &old, &current, options).await;
+            self.settle(lease, matches!(replaced, Ok(Some(_)))).await;
+            // Somebody was faster: the loop reads again. Whether that is a conflict is for the version to say.
+            if let Some(stored) = replaced? {
                 return Ok(Written {
                     stored,
                     created: false,
                 });
             }
-            let value = (!finished).then(|| bytes.clone());
-            match self
-                .store
-                .commit(&key, Expected::Revision(current.revision), value)
-                .await
-            {
-                Ok(revision) => {
-                    // The last finalizer went: the answer is the object as it would have been written.
-                    let revision = if finished { current.revision } else { revision };
-                    let stored = Stored { bytes, revision };
-                    return Ok(Written {
-                        stored,
-                        created: false,
-                    });
-                }
-                // Somebody was faster. The loop reads again; whether that is a conflict is for the version to say.
-                Err(CommitError::Mismatch(_)) => {}
+        }
+    }
+
+    /// Writes `new` in the place of `old`; `None` when that is no longer what is there.
+    async fn replace(
+        &self,
+        target: &Target,
+        new: Value,
+        old: &Value,
+        current: &Stored,
+        options: &WriteOptions,
+    ) -> Result<Option<Stored>, Status> {
+        let resource = &*target.resource;
+        validate::on_update(resource, &new, old)?;
+        let finished = metadata::is_finished(&new);
+        let bytes = encoded(resource, new, old, current);
+        let stored = |revision| {
+            Some(Stored {
+                bytes: bytes.clone(),
+                revision,
+            })
+        };
+        if options.dry_run || (bytes == current.bytes && !finished) {
+            return Ok(stored(current.revision));
+        }
+        let expected = Expected::Revision(current.revision);
+        let value = (!finished).then(|| bytes.clone());
+        match self.store.commit(&target.key(), expected, value).await {
+            // The last finalizer went: the answer is the object as it would have been written.
+            Ok(_) if finished => {
+                self.release(target, old).await;
+                Ok(stored(current.revision))
             }
+            Ok(revision) => Ok(stored(revision)),
+            Err(CommitError::Mismatch(_)) => Ok(None),
         }
     }
 }

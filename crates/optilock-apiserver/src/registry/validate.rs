@@ -19,7 +19,7 @@ pub(super) fn on_create(resource: &Resource, object: &Value) -> Result<(), Statu
     refuse(
         resource,
         object,
-        &validation::validate_create(resource.api, ty, object),
+        &validation::validate_create(&resource.api, ty, object),
     )
 }
 
@@ -34,7 +34,7 @@ pub(super) fn on_update(resource: &Resource, new: &Value, old: &Value) -> Result
     refuse(
         resource,
         new,
-        &validation::validate_update(resource.api, ty, new, old),
+        &validation::validate_update(&resource.api, ty, new, old),
     )
 }
 

@@ -1,7 +1,7 @@
 //! The resources that kube-apiserver 1.36 serves, as discovery lists them, and the columns of
 //! their tables.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
 
@@ -73,10 +73,14 @@ pub(crate) struct Column {
 }
 
 /// All resources, in the order in which discovery lists groups, versions and resources.
-pub(crate) fn builtin_resources() -> &'static [Resource] {
-    static ALL: OnceLock<Vec<Resource>> = OnceLock::new();
-    // A test reads the data too, so that a build with data that can't be read does not pass.
-    ALL.get_or_init(|| serde_json::from_str(RESOURCES).expect("data/resources.json is well formed"))
+pub(crate) fn builtin_resources() -> &'static [Arc<Resource>] {
+    static ALL: OnceLock<Vec<Arc<Resource>>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        // A test reads the data too, so that a build with data that can't be read does not pass.
+        let all: Vec<Resource> =
+            serde_json::from_str(RESOURCES).expect("data/resources.json is well formed");
+        all.into_iter().map(Arc::new).collect()
+    })
 }
 
 #[cfg(test)]
@@ -93,7 +97,7 @@ mod tests {
                 kind,
                 plural,
                 ..
-            } = resource;
+            } = &**resource;
             assert!(
                 Schema::builtin().kind(group, version, kind).is_some(),
                 "{plural}"

@@ -69,7 +69,7 @@ impl<'a> Table<'a> {
         out.extend_from_slice(self.api_version.as_bytes());
         out.extend_from_slice(b"\",\"metadata\":");
         list_metadata(metadata, &mut out);
-        let printer = printer(self.resource.api);
+        let printer = printer(&self.resource.api);
         out.extend_from_slice(b",\"columnDefinitions\":");
         if with_columns || printer.repeats_columns {
             self.columns(&mut out);

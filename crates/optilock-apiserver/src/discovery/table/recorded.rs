@@ -61,8 +61,8 @@ fn rows_are_those_of_the_reference() {
         shown.insert((resource.api.group.clone(), resource.api.plural.clone()));
     }
     // Nothing that can be listed was left out, but for what only a control plane's parts have.
-    for resource in registry.resources() {
-        let api = resource.api;
+    for resource in registry.resources().iter() {
+        let api = &resource.api;
         let listed = api.columns.is_empty() || &*api.plural == "componentstatuses";
         assert!(
             listed || shown.contains(&(api.group.clone(), api.plural.clone())),

@@ -13,7 +13,7 @@ pub(crate) enum Lang {
 }
 
 impl Lang {
-    /// The language of the locale: what LC_ALL says, or else LC_MESSAGES, or else LANG.
+    /// The language of the locale: what `LC_ALL` says, or else `LC_MESSAGES`, or else `LANG`.
     pub(crate) fn from_env() -> Self {
         Self::from_locale(|variable| std::env::var(variable).ok())
     }

@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     done.unwrap_or_else(|failure| failure.report())
 }
 
-/// Warnings, or what RUST_LOG says, on stderr.
+/// Warnings, or what `RUST_LOG` says, on stderr.
 fn log_to_stderr() {
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::WARN.into())

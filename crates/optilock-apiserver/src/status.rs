@@ -149,27 +149,46 @@ impl Status {
         Self::new(501, Reason::NotImplemented, message)
     }
 
-    /// The JSON document that goes over the wire.
+    /// The JSON document that goes over the wire, members in the order of `metav1.Status`.
     #[must_use]
-    pub fn to_json(&self) -> serde_json::Value {
-        let mut metadata = serde_json::Map::new();
-        if let Some(token) = &self.continue_token {
-            metadata.insert("continue".into(), token.as_str().into());
+    pub fn to_json(&self) -> String {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Wire<'a> {
+            kind: &'a str,
+            api_version: &'a str,
+            metadata: Metadata<'a>,
+            status: &'a str,
+            message: &'a str,
+            #[serde(skip_serializing_if = "is_unknown")]
+            reason: Reason,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            details: Option<&'a Details>,
+            code: u16,
         }
-        let mut body = serde_json::json!({
-            "kind": "Status",
-            "apiVersion": "v1",
-            "metadata": metadata,
-            "status": "Failure",
-            "message": self.message,
-            "code": self.code,
-        });
-        if self.reason != Reason::Unknown {
-            body["reason"] = serde_json::to_value(self.reason).unwrap_or_default();
+        #[derive(Serialize)]
+        struct Metadata<'a> {
+            #[serde(rename = "continue", skip_serializing_if = "Option::is_none")]
+            continue_token: Option<&'a str>,
         }
-        if let Some(details) = &self.details {
-            body["details"] = serde_json::to_value(details).unwrap_or_default();
-        }
-        body
+        let wire = Wire {
+            kind: "Status",
+            api_version: "v1",
+            metadata: Metadata {
+                continue_token: self.continue_token.as_deref(),
+            },
+            status: "Failure",
+            message: &self.message,
+            reason: self.reason,
+            details: self.details.as_deref(),
+            code: self.code,
+        };
+        // Text and numbers only: there is nothing that can't be written.
+        serde_json::to_string(&wire).unwrap_or_default()
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_unknown(reason: &Reason) -> bool {
+    *reason == Reason::Unknown
 }

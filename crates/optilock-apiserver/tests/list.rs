@@ -1,4 +1,5 @@
 //! Lists: versions, pages, selectors.
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! The port: TLS, the token, limits, and how it stops.
 #![cfg(feature = "tls")]
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 mod common;
 

@@ -219,7 +219,7 @@ async fn disown(registry: &Registry, target: &Target, owners: &[&str]) -> Result
 
 async fn take_finalizer(registry: &Registry, target: &Target, name: &str) -> Result<(), Status> {
     modify(registry, target, |object| {
-        retain(object, "finalizers", |finalizer| finalizer != name)
+        retain(object, "finalizers", |finalizer| finalizer != name);
     })
     .await
 }

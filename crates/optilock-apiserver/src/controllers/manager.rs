@@ -69,7 +69,7 @@ impl Manager {
                 Controller::GarbageCollector => Box::new(GarbageCollector::default()),
                 Controller::Namespace => Box::new(NamespaceController::default()),
                 Controller::RootCaCertificatePublisher => {
-                    Box::new(Publisher::root_ca((root_ca.0)()?))
+                    Box::new(Publisher::root_ca(&(root_ca.0)()?))
                 }
                 Controller::ServiceAccount => Box::new(Publisher::service_account()),
             });

@@ -26,7 +26,7 @@ impl Publisher {
     }
 
     /// The certificate (PEM) by which Pods know the server.
-    pub(super) fn root_ca(certificate: String) -> Self {
+    pub(super) fn root_ca(certificate: &str) -> Self {
         Self::new(
             "configmaps",
             "kube-root-ca.crt",

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WARNING};
 use http::{HeaderMap, Response, StatusCode};
-use serde_json::Value;
 
 use super::body::Body;
+use super::output::indented;
 use crate::status::Status;
 
 /// Media type of JSON.
@@ -42,20 +42,21 @@ impl Reply {
         }
     }
 
-    /// 200 with a JSON document, one line.
-    pub(crate) fn json(document: &Value) -> Self {
-        Self::new(StatusCode::OK, JSON, Bytes::from(line(document)))
-    }
-
     /// Plain text.
     pub(crate) fn text(code: StatusCode, text: impl Into<String>) -> Self {
         Self::new(code, "text/plain; charset=utf-8", Bytes::from(text.into()))
     }
 
     /// The answer to what was refused.
-    pub(crate) fn status(status: &Status) -> Self {
+    pub(crate) fn status(status: &Status, pretty: bool) -> Self {
         let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut reply = Self::new(code, JSON, Bytes::from(line(&status.to_json())));
+        let mut json = status.to_json().into_bytes();
+        if pretty {
+            json = indented(&json);
+        } else {
+            json.push(b'\n');
+        }
+        let mut reply = Self::new(code, JSON, Bytes::from(json));
         if let Some(seconds) = status.details.as_ref().map(|d| d.retry_after_seconds)
             && seconds > 0
         {
@@ -106,11 +107,4 @@ impl Reply {
             .or_insert(HeaderValue::from_static("no-cache, private"));
         response
     }
-}
-
-/// A document as one line of JSON.
-pub(crate) fn line(document: &Value) -> String {
-    let mut text = document.to_string();
-    text.push('\n');
-    text
 }

@@ -86,7 +86,7 @@ impl ResourceRequest<'_> {
             Verb::DeleteCollection => self.delete_collection(&target).await,
         };
         // Refusals carry the warning too.
-        let reply = reply.unwrap_or_else(|status| Reply::status(&status));
+        let reply = reply.unwrap_or_else(|status| Reply::status(&status, self.pretty));
         Ok(reply.warnings(warning.as_slice()))
     }
 

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::USER_AGENT;
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
 use tokio::sync::{OnceCell, watch};
 use tower::Service;
@@ -129,24 +130,29 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let service = self.clone();
         Box::pin(async move {
-            let reply = match service.answer(request).await {
-                Ok(reply) => reply,
-                Err(status) => Reply::status(&status),
-            };
+            let (head, body) = request.into_parts();
+            let query = Query::parse(head.uri.query());
+            let pretty = wants_indentation(&query, &head.headers);
+            let reply = service.answer(&head, query, pretty, body).await;
+            let reply = reply.unwrap_or_else(|status| Reply::status(&status, pretty));
             Ok(reply.into_response())
         })
     }
 }
 
 impl ApiService {
-    async fn answer<B>(&self, request: Request<B>) -> Result<Reply, Status>
+    async fn answer<B>(
+        &self,
+        head: &Parts,
+        query: Query,
+        pretty: bool,
+        body: B,
+    ) -> Result<Reply, Status>
     where
         B: http_body::Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let (head, body) = request.into_parts();
         self.authentication.check(&head.headers)?;
-        let query = Query::parse(head.uri.query());
         let accept = Accept::from_headers(&head.headers);
         match Route::parse(head.uri.path()) {
             Route::Other(segments) => Ok(super::discovery::answer(
@@ -159,7 +165,6 @@ impl ApiService {
             )),
             Route::Resource(path) => {
                 self.shared.ready().await?;
-                let pretty = wants_indentation(&query, &head.headers);
                 let body = if head.method == Method::GET {
                     Bytes::new()
                 } else {

@@ -98,7 +98,7 @@ pub(crate) fn encode(entries: &[Entry]) -> Option<Value> {
         wire
     });
     let list: Vec<Value> = list.collect();
-    (!list.is_empty()).then(|| Value::Array(list))
+    (!list.is_empty()).then_some(Value::Array(list))
 }
 
 /// Whether two lists differ in nothing but their times.

@@ -222,8 +222,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn set(fields: Value) -> FieldSet {
-        FieldSet::from_fields_v1(&fields).unwrap()
+    fn set(fields: &Value) -> FieldSet {
+        FieldSet::from_fields_v1(fields).unwrap()
     }
 
     #[test]
@@ -231,7 +231,7 @@ mod tests {
         let fields = json!({"f:metadata": {"f:labels": {".": {}, "f:a": {}}}, "f:spec": {
             "f:ports": {"k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:port": {}}, "v:\"x\"": {}, "i:3": {}},
         }});
-        assert_eq!(set(fields.clone()).to_fields_v1(), fields);
+        assert_eq!(set(&fields).to_fields_v1(), fields);
         for bad in [
             json!([]),
             json!({"x:a": {}}),
@@ -244,13 +244,13 @@ mod tests {
 
     #[test]
     fn a_difference_keeps_what_is_below_and_a_recursive_one_does_not() {
-        let all = set(json!({"f:a": {".": {}, "f:b": {}}, "f:c": {}}));
-        let a = set(json!({"f:a": {}}));
+        let all = set(&json!({"f:a": {".": {}, "f:b": {}}, "f:c": {}}));
+        let a = set(&json!({"f:a": {}}));
         assert_eq!(
             all.difference(&a),
-            set(json!({"f:a": {"f:b": {}}, "f:c": {}}))
+            set(&json!({"f:a": {"f:b": {}}, "f:c": {}}))
         );
-        assert_eq!(all.recursive_difference(&a), set(json!({"f:c": {}})));
+        assert_eq!(all.recursive_difference(&a), set(&json!({"f:c": {}})));
         assert_eq!(all.intersection(&a), a);
         assert_eq!(all.difference(&all), FieldSet::default());
         assert_eq!(a.union(&all), all);

@@ -51,13 +51,12 @@ fn shape(shape_of: &Shape, value: &Value, path: &str, problems: &mut Vec<String>
     };
     match shape_of {
         Shape::Bool => expect(value.is_boolean(), "boolean"),
+        Shape::Int32 | Shape::Int64 | Shape::Float64 if value.is_number() => {}
         Shape::Int32 | Shape::Int64 | Shape::Float64 => {
-            if !value.is_number() {
-                problems.push(format!(
-                    "{path}: expected numeric (int or float), got {}",
-                    go_type(value)
-                ));
-            }
+            let found = go_type(value);
+            problems.push(format!(
+                "{path}: expected numeric (int or float), got {found}"
+            ));
         }
         Shape::String | Shape::Bytes | Shape::Time | Shape::MicroTime => {
             expect(value.is_string(), "string");

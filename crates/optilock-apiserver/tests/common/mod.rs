@@ -1,5 +1,6 @@
 //! A client for tests that shows everything: codes, headers, bodies.
-#![allow(dead_code, missing_docs, unreachable_pub)] // every test file uses its own part
+// Every test file uses its own part, and a panic is how a test fails.
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 use bytes::Bytes;
 use futures::StreamExt;

@@ -28,7 +28,7 @@ impl Representation {
                 };
                 match self.event_object(resource, stored, first, now) {
                     Ok(object) => (name, object),
-                    Err(status) => ("ERROR", status.to_json().to_string().into_bytes()),
+                    Err(status) => ("ERROR", status.to_json().into_bytes()),
                 }
             }
             WatchEvent::Bookmark {
@@ -38,7 +38,7 @@ impl Representation {
                 "BOOKMARK",
                 self.bookmark(resource, *revision, *initial_events_end, first, now),
             ),
-            WatchEvent::Error(status) => ("ERROR", status.to_json().to_string().into_bytes()),
+            WatchEvent::Error(status) => ("ERROR", status.to_json().into_bytes()),
         };
         let mut frame = Vec::with_capacity(object.len() + 40);
         frame.extend_from_slice(b"{\"type\":\"");

@@ -4,6 +4,7 @@
 //! the type occurs. The rules of `metadata` and of names are the same for all kinds, with a row
 //! for each that differs. What an update may not change is a table of its own ([`updates`]).
 
+pub(crate) mod addresses;
 pub(crate) mod field;
 pub(crate) mod format;
 pub(crate) mod gofmt;
@@ -69,6 +70,18 @@ pub(crate) fn validate_update(
     }
     content(ty, new, &mut errors);
     updates::check(ty, new, old, &mut errors);
+    errors
+}
+
+/// What is wrong with the addresses of a Service, which are looked at before any is given to it.
+pub(crate) fn service_addresses(spec: &Map<String, Value>) -> ErrorList {
+    let path = &Path::new("spec");
+    let mut errors = ErrorList::new();
+    let scope = Scope {
+        members: spec,
+        path,
+    };
+    addresses::cluster_ips(&scope, &mut errors);
     errors
 }
 

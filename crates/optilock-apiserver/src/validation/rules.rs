@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use super::walk::Rule;
-use super::{format, pods, services, workloads};
+use super::{addresses, format, pods, services, workloads};
 
 use Rule::{Always, Between, Format, Into, Labels, NonNegative, OneOf, Required, Run, Unique};
 
@@ -217,7 +217,9 @@ const ROWS: &[(&str, &[Rule])] = &[
         OneOf("sessionAffinity", &["ClientIP", "None"]),
         OneOf("type", &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]),
         Run(services::repeated_ports),
+        Run(addresses::cluster_ips),
         OneOf("externalTrafficPolicy", &["Cluster", "Local"]),
+        Run(addresses::by_type),
         OneOf("internalTrafficPolicy", &["Cluster", "Local"]),
     ]),
     ("core.v1.ServicePort", &[

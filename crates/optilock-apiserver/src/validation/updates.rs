@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::field::{BadValue, Error, ErrorList};
 use super::metadata::IMMUTABLE;
 use super::path::Path;
-use super::{gofmt, metadata, walk};
+use super::{addresses, gofmt, metadata, walk};
 use crate::schema::StructType;
 
 /// One rule about the old and the new object.
@@ -21,9 +21,11 @@ enum Rule {
     OnlySpec(&'static [&'static str], &'static str),
     /// A binding stays with its role.
     RoleRef,
+    /// Whatever the function finds about the new and the old object.
+    Run(fn(&Value, &Value, &mut ErrorList)),
 }
 
-use Rule::{Fixed, Freezes, Immutable, OnlySpec, RoleRef};
+use Rule::{Fixed, Freezes, Immutable, OnlySpec, RoleRef, Run};
 
 const SELECTOR: Rule = Fixed(&["spec", "selector"], super::rules::LABEL_SELECTOR);
 
@@ -45,6 +47,7 @@ const TABLE: &[(&str, &[Rule])] = &[
     ]),
     ("io.k8s.api.core.v1.ConfigMap", &[Freezes(&["data", "binaryData"])]),
     ("io.k8s.api.core.v1.Secret", &[Immutable(&["type"]), Freezes(&["data"])]),
+    ("io.k8s.api.core.v1.Service", &[Run(addresses::update)]),
     ("io.k8s.api.rbac.v1.RoleBinding", &[RoleRef]),
     ("io.k8s.api.rbac.v1.ClusterRoleBinding", &[RoleRef]),
 ];
@@ -72,6 +75,7 @@ pub(super) fn check(ty: &StructType, new: &Value, old: &Value, errors: &mut Erro
                     });
                 }
             }
+            Run(function) => function(new, old, errors),
             RoleRef => {
                 if new["roleRef"] != old["roleRef"] {
                     let member = |name: &str| gofmt::json(&new["roleRef"][name]);

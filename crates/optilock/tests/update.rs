@@ -927,10 +927,10 @@ async fn five_writers_all_count() {
 
 #[tokio::test(start_paused = true)]
 async fn fifty_writers_all_count() {
-    assert_cheap(50, 5, 8.0).await;
+    assert_cheap(50, 5, 7.0).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn five_hundred_writers_all_count() {
-    assert_cheap(500, 1, 18.0).await;
+    assert_cheap(500, 1, 13.0).await;
 }

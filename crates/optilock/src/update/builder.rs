@@ -114,9 +114,10 @@ impl<'a, K> Update<'a, K> {
     /// Tries and sleeps as this backoff says, as client-go would.
     ///
     /// Without it there is no limit to the attempts but the [deadline](Self::deadline). The sleeps are
-    /// then random from zero up to a range that starts at eight times what an attempt takes, and grows
-    /// by half with each conflict, up to two seconds: that spreads few writers and many without knowing
-    /// how many there are.
+    /// then random from zero up to a range that starts at twelve times what an attempt takes, is three
+    /// times as long after each of the next two conflicts, up to five seconds, and shrinks after that: so
+    /// few writers and many are spread without knowing how many there are, and who has waited longest
+    /// comes first.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = Some(backoff);
         self

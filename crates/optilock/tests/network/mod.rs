@@ -63,7 +63,7 @@ struct State {
     watching: Watching,
     latency: Box<dyn FnMut() -> Duration + Send>,
     requests: BTreeMap<Method, usize>,
-    /// What each version that a PUT has made says in its entry `op`.
+    /// What each version that a PUT has made says in its entry `op`: a list with commas.
     commits: BTreeMap<String, String>,
 }
 
@@ -126,8 +126,8 @@ impl Network {
     /// What was really carried out, by the entry `op`: how often each was.
     pub(crate) fn commits(&self) -> BTreeMap<String, usize> {
         let mut commits = BTreeMap::new();
-        for op in self.state().commits.values() {
-            *commits.entry(op.clone()).or_default() += 1;
+        for op in self.state().commits.values().flat_map(|ops| ops.split(',')) {
+            *commits.entry(op.to_owned()).or_default() += 1;
         }
         commits
     }

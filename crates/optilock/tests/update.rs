@@ -913,6 +913,7 @@ async fn assert_cheap(writers: u32, seeds: u64, requests_per_update: f64) {
         assert_eq!(requests as usize, fake.gets() + fake.puts().len());
         assert_eq!(conflicts as usize, fake.puts().len() - fake.writes());
         let each = f64::from(requests) / f64::from(writers);
+        println!("{writers} writers, seed {seed}: {each:.2} requests per update");
         assert!(
             each <= requests_per_update,
             "{each} requests per update with seed {seed}"

@@ -10,6 +10,7 @@
 //! | repeat an update without doubling it | [`Update::op_id`], [`OpId`], [`Carrier`] |
 //! | find out what became of a write | [`resolve`], [`Update::resume`], [`Pending`], [`PendingSlot`], [`Reason::Unknown`] |
 //! | watch it happen | [`Update::observe`], [`Event`]; `tracing` has a span per update and an event per step |
+//! | see where contention is | the metrics of [`describe_metrics`] |
 //! | make a client that leaves retries to this crate | [`client`](client()) |
 //! | port code that uses `RetryOnConflict` or `OnError` | [`retry_on_conflict`], [`on_error`] |
 //! | port code that uses `ExponentialBackoff` | [`exponential_backoff`]; with a context, [`Retry`] |
@@ -26,6 +27,7 @@ mod delays;
 mod engine;
 mod interrupt;
 mod limits;
+mod measure;
 mod once;
 mod outcome;
 mod random;
@@ -38,6 +40,7 @@ pub use combine::{Combined, Combiner, Combiners};
 pub use conflict::{is_apply_conflict, is_conflict, is_conflict_in};
 pub use delays::{DelayWithReset, Delays};
 pub use interrupt::{Interrupt, interrupted};
+pub use measure::describe_metrics;
 pub use once::{Carrier, InvalidOpId, OpId, Pending, PendingSlot};
 pub use outcome::Outcome;
 pub use retry::{Retry, RetryError, exponential_backoff, on_error, retry_on_conflict};

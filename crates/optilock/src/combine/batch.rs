@@ -11,8 +11,8 @@ use tokio::time::timeout;
 
 use super::combiner::Shared;
 use super::member::{Member, Verdict};
-use crate::BoxError;
 use crate::update::{Base, Reason, Target, UpdateError, update};
+use crate::{BoxError, measure};
 
 /// Keeps writing for whoever comes, until nobody has come for a while.
 pub(super) async fn drive<K>(shared: Arc<Shared<K>>)
@@ -77,6 +77,7 @@ where
             } => object = Some(Arc::clone(written)),
             Verdict::Failed(_) => {}
         }
+        measure::combined(&target.resource, batch.len());
         for member in batch {
             member.finish(target, &verdict);
         }

@@ -16,8 +16,9 @@ use super::spread::Spread;
 use super::{Doubt, Effort, Event, Reason, Target, UpdateError, Updated};
 use crate::engine::{Engine, Pace};
 use crate::limits::{self, Limits};
+use crate::measure;
 use crate::random::thread_random;
-use crate::{Backoff, BoxError, Carrier, OpId, Pending, PendingSlot};
+use crate::{Backoff, BoxError, Carrier, OpId, Outcome, Pending, PendingSlot};
 
 /// How long an update may take when nobody says otherwise.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
@@ -364,7 +365,14 @@ impl<'a, K> Update<'a, K> {
             namespace = target.namespace,
             name = target.name,
         );
-        self.run(target, change).instrument(span).await
+        let resource = target.resource.clone();
+        let result = self.run(target, change).instrument(span).await;
+        let (outcome, effort) = match &result {
+            Ok(updated) => (Outcome::Applied, updated.effort),
+            Err(error) => (error.outcome(), error.effort()),
+        };
+        measure::ended(&resource, outcome, effort);
+        result
     }
 
     async fn run<F>(mut self, target: Target, change: F) -> Result<Updated<K>, UpdateError>

@@ -94,14 +94,15 @@ impl Https {
     pub(super) fn get(&self, path: &str) -> Result<()> {
         let ask = || -> Result<String> {
             let tcp = TcpStream::connect(&self.address)?;
+            tcp.set_nodelay(true)?;
             let tls = ClientConnection::new(Arc::clone(&self.tls), self.name.clone())?;
             let mut stream = StreamOwned::new(tls, tcp);
             let Self { address, token, .. } = self;
-            write!(
-                stream,
+            let request = format!(
                 "GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\
                  Accept: application/json\r\nConnection: close\r\n\r\n"
-            )?;
+            );
+            stream.write_all(request.as_bytes())?;
             let mut answer = Vec::new();
             stream.read_to_end(&mut answer)?;
             Ok(String::from_utf8_lossy(&answer).into_owned())

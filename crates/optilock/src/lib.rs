@@ -7,6 +7,8 @@
 //! | change an object | [`update`](update()), [`Update`] and its options |
 //! | know what it took and who won instead | [`Updated`], [`Effort`], [`UpdateError`], [`Winner`] |
 //! | update one object from many tasks | [`Combiner`], [`Combiners`], [`Combined`] |
+//! | create an object or change it | [`Update::or_create`] |
+//! | write a controller | [`Update::from`], [`Update::as_long_as`], [`Update::once`], [`Update::subresource`], [`add_finalizer`], [`remove_finalizer`] |
 //! | repeat an update without doubling it | [`Update::op_id`], [`OpId`], [`Carrier`] |
 //! | find out what became of a write | [`resolve`], [`Update::resume`], [`Pending`], [`PendingSlot`], [`Reason::Unknown`] |
 //! | watch it happen | [`Update::observe`], [`Event`]; `tracing` has a span per update and an event per step |
@@ -25,6 +27,7 @@ mod combine;
 mod conflict;
 mod delays;
 mod engine;
+mod finalizers;
 mod interrupt;
 mod limits;
 mod measure;
@@ -39,9 +42,10 @@ pub use client::client;
 pub use combine::{Combined, Combiner, Combiners};
 pub use conflict::{is_apply_conflict, is_conflict, is_conflict_in};
 pub use delays::{DelayWithReset, Delays};
+pub use finalizers::{add_finalizer, remove_finalizer};
 pub use interrupt::{Interrupt, interrupted};
 pub use measure::describe_metrics;
-pub use once::{Carrier, InvalidOpId, OpId, Pending, PendingSlot};
+pub use once::{Carrier, InvalidOpId, OpId, Pending, PendingSlot, Verb};
 pub use outcome::Outcome;
 pub use retry::{Retry, RetryError, exponential_backoff, on_error, retry_on_conflict};
 pub use update::{

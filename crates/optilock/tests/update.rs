@@ -13,7 +13,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Node};
 use kube::api::DynamicObject;
 use kube::core::response::reason;
-use kube::core::{ApiResource, GroupVersionKind, PartialObjectMeta};
+use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client};
 use optilock::{
     Backoff, BoxError, Doubt, Event, Evidence, Interrupt, Outcome, Pending, Reason, Unresolved,
@@ -855,22 +855,6 @@ async fn a_dynamic_object_keeps_what_it_does_not_know() {
         fake.object()["spec"],
         serde_json::json!({"size": 2, "colours": ["red"]})
     );
-}
-
-/// What a metadata-only `Api` reads lacks the rest of the object, and a write would remove it.
-#[tokio::test(start_paused = true)]
-async fn metadata_alone_is_not_written() {
-    let fake = Fake::new();
-    let api: Api<PartialObjectMeta<ConfigMap>> = Api::default_namespaced(fake.client());
-    let error = update(&api, "counter")
-        .apply(|object| {
-            object.metadata.labels = Some([("a".to_owned(), "b".to_owned())].into());
-            Ok(())
-        })
-        .await
-        .unwrap_err();
-    assert!(matches!(error.reason(), Reason::MetadataOnly), "{error}");
-    assert_eq!((fake.gets(), fake.puts().len()), (0, 0));
 }
 
 // Many writers.

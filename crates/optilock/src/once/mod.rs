@@ -16,4 +16,4 @@ pub use carrier::Carrier;
 pub(crate) use carrier::{Claim, check_annotations};
 pub(crate) use history::{First, first_after};
 pub use op_id::{InvalidOpId, OpId};
-pub use pending::{Pending, PendingSlot};
+pub use pending::{Pending, PendingSlot, Verb};

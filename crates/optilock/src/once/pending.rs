@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use kube::core::ObjectMeta;
 use serde::{Deserialize, Serialize};
 
 use super::{Carrier, OpId};
@@ -13,17 +14,25 @@ use super::{Carrier, OpId};
 /// It comes with [`Reason::Unknown`](crate::Reason::Unknown), and from a [`PendingSlot`] after a future
 /// was dropped. [`resolve`](crate::resolve()) finds out; so does
 /// [`Update::resume`](crate::Update::resume), which then goes on. It can be stored: as JSON, say.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Pending {
     /// The update that the write belongs to.
     pub op_id: OpId,
     /// The object's name.
     pub name: String,
-    /// The object's uid, which the write insists on.
+    /// What the write does.
+    pub verb: Verb,
+    /// The object's uid, which the write insists on; empty where it creates the object.
     pub uid: String,
-    /// The resourceVersion that the write was computed from, and insists on.
+    /// The resourceVersion that the write was computed from, and insists on; empty where it creates the
+    /// object.
     pub base: String,
+    /// The metadata that the write was computed from.
+    pub read: Box<ObjectMeta>,
+    /// Whether the server removes the object when it carries this out: the last finalizer of an object
+    /// that is being deleted goes.
+    pub removes: bool,
     /// How the write carries the op-id; none if it doesn't, because the update was
     /// [idempotent](crate::Update::idempotent).
     pub carrier: Option<Carrier>,
@@ -35,12 +44,27 @@ pub struct Pending {
     pub body: String,
 }
 
+/// What a write does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Verb {
+    /// Makes the object: a POST.
+    Create,
+    /// Replaces the object: a PUT.
+    Update,
+    /// Changes the object's metadata: a merge patch that insists on uid and resourceVersion, as a PUT
+    /// does.
+    Patch,
+}
+
 /// Without the body, which may be long and may hold secrets.
 impl fmt::Debug for Pending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pending")
             .field("op_id", &self.op_id)
             .field("name", &self.name)
+            .field("verb", &self.verb)
             .field("uid", &self.uid)
             .field("base", &self.base)
             .field("subresource", &self.subresource)

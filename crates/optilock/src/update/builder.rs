@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::job::{Done, InDoubt, Job, Observer};
+use super::job::{Done, InDoubt, Job, Look, Observer};
 use super::spread::Spread;
 use super::{Doubt, Effort, Event, Reason, Target, UpdateError, Updated};
 use crate::engine::{Engine, Pace};
@@ -68,6 +68,8 @@ pub fn update<K>(api: &Api<K>, name: impl Into<String>) -> Update<'_, K> {
         carrier: None,
         idempotent: false,
         once: false,
+        template: None,
+        still: None,
         slot: PendingSlot::default(),
         in_doubt: None,
         observer: Box::new(|_| {}),
@@ -92,6 +94,8 @@ pub struct Update<'a, K> {
     carrier: Option<Carrier>,
     idempotent: bool,
     once: bool,
+    template: Option<K>,
+    still: Option<Look<'a, K>>,
     slot: PendingSlot,
     in_doubt: Option<InDoubt>,
     observer: Observer<'a, K>,
@@ -260,8 +264,65 @@ impl<'a, K> Update<'a, K> {
         self
     }
 
-    /// Makes no other attempt when somebody else was faster: [`Reason::Overtaken`]. That is for
-    /// controllers, which had better look at the object again before they change it.
+    /// Where there is no object of this name, creates one: this, as the closure changes it.
+    ///
+    /// Name and namespace are those of the update. If somebody else creates it first, theirs is updated.
+    /// A creation whose outcome is unknown is sent again too; it insists on nothing but that there is
+    /// no such object, so if it is carried out and the object deleted meanwhile, it may be created twice.
+    ///
+    /// ```
+    /// # use k8s_openapi::api::core::v1::ConfigMap;
+    /// # async fn example(api: kube::Api<ConfigMap>) -> Result<(), optilock::UpdateError> {
+    /// optilock::update(&api, "settings")
+    ///     .or_create(ConfigMap::default())
+    ///     .apply(|config| {
+    ///         config.data.get_or_insert_default().insert("level".into(), "debug".into());
+    ///         Ok(())
+    ///     })
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "CreateOrUpdate")]
+    pub fn or_create(mut self, template: K) -> Self {
+        self.template = Some(template);
+        self
+    }
+
+    /// Goes on only as long as a part of the object is what it was in the first attempt: with
+    /// [`from`](Self::from), in the object that the caller had before it. Changes of the rest are taken in
+    /// by another attempt, as ever; a change of this part is [`Reason::Outdated`].
+    ///
+    /// ```
+    /// # use k8s_openapi::api::apps::v1::Deployment;
+    /// # async fn example(api: kube::Api<Deployment>, deployment: Deployment) -> Result<(), optilock::UpdateError> {
+    /// // Decided upon the spec that is at hand; whoever writes the status meanwhile doesn't matter.
+    /// optilock::update(&api, "web")
+    ///     .from(deployment)
+    ///     .as_long_as(|deployment| deployment.spec.clone())
+    ///     .apply(|deployment| {
+    ///         deployment.spec.get_or_insert_default().replicas = Some(3);
+    ///         Ok(())
+    ///     })
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn as_long_as<T: PartialEq + Send + 'a>(
+        mut self,
+        look: impl Fn(&K) -> T + Send + 'a,
+    ) -> Self {
+        let mut first = None;
+        self.still = Some(Box::new(move |object| {
+            let now = look(object);
+            *first.get_or_insert_with(|| look(object)) == now
+        }));
+        self
+    }
+
+    /// Makes no other attempt when somebody else was faster: [`Reason::Overtaken`], with the delay to
+    /// requeue with. That is for controllers, which had better look at the object again before they
+    /// change it.
     pub fn once(mut self) -> Self {
         self.once = true;
         self
@@ -380,7 +441,7 @@ impl<'a, K> Update<'a, K> {
         K: Resource + Clone + Debug + Serialize + DeserializeOwned,
         F: FnMut(&mut K) -> Result<Vec<OpId>, BoxError>,
     {
-        if K::metadata_api() {
+        if K::metadata_api() && (self.template.is_some() || self.subresource.is_some()) {
             let effort = Effort::default();
             return Err(UpdateError::new(target, None, effort, Reason::MetadataOnly));
         }
@@ -410,6 +471,9 @@ impl<'a, K> Update<'a, K> {
             slot: self.slot,
             in_doubt: self.in_doubt,
             once: self.once,
+            overtaken: false,
+            template: self.template,
+            still: self.still,
             limits: &self.limits,
             attempt_timeout: self.attempt_timeout,
             change,

@@ -183,8 +183,18 @@ pub enum Reason {
     },
     /// Somebody else has written the object since the base, so that the write wasn't and never will be
     /// applied, and no other attempt was to be made.
-    #[error("somebody else has written the object first, and no other attempt was to be made")]
-    Overtaken,
+    #[error(
+        "somebody else has written the object first, and no other attempt was to be made; \
+         look at the object again, in {delay:?} or later"
+    )]
+    #[non_exhaustive]
+    Overtaken {
+        /// How long to wait before the next attempt: what the update itself would have slept.
+        delay: Duration,
+    },
+    /// What the caller [had looked at](crate::Update::as_long_as) has changed. Nothing was written.
+    #[error("the part of the object that the change was decided upon has changed; decide again")]
+    Outdated,
     /// The write that a [`Combiner`](crate::Combiner) has made for this update and others has failed, and
     /// this is how: the [outcome](UpdateError::outcome) is the same for all of them.
     #[error("the write for this update and others failed: {}", .0.reason())]
@@ -215,10 +225,11 @@ pub enum Reason {
         /// The field that is missing.
         field: &'static str,
     },
-    /// The `Api` is one of metadata only, and a write of metadata alone would remove the rest of the
-    /// object. Nothing was sent.
+    /// The `Api` is one of metadata only, which can't create objects or write subresources. Nothing was
+    /// sent.
     #[error(
-        "an Api of PartialObjectMeta can't write whole objects; use one of the object's own type"
+        "an Api of PartialObjectMeta can't create objects or write subresources; use one of the object's \
+         own type"
     )]
     MetadataOnly,
     /// The object to start from has another name than the one to update. Nothing was written.

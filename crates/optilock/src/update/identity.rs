@@ -1,5 +1,6 @@
 //! What makes a write safe: it says which version of which object it was computed from.
 
+use kube::Resource;
 use kube::core::ObjectMeta;
 
 use super::error::Reason;
@@ -10,7 +11,8 @@ use super::error::Reason;
 /// creates the object anew where the kind allows that, so neither is ever sent without.
 #[derive(Clone, Debug)]
 pub(crate) struct Base {
-    /// The metadata that were read, in which name, uid and resourceVersion are set.
+    /// The metadata that were read, in which name, uid and resourceVersion are set; where the object is
+    /// to be created, only the first is.
     pub(crate) metadata: ObjectMeta,
 }
 
@@ -33,6 +35,18 @@ impl Base {
         Ok(Self {
             metadata: metadata.clone(),
         })
+    }
+
+    /// Makes an object one that doesn't exist yet.
+    pub(crate) fn none<K: Resource>(object: &mut K, name: &str, namespace: Option<&str>) -> Self {
+        let metadata = object.meta_mut();
+        metadata.name = Some(name.to_owned());
+        metadata.namespace = namespace.map(str::to_owned);
+        metadata.uid = None;
+        metadata.resource_version = None;
+        Self {
+            metadata: metadata.clone(),
+        }
     }
 
     pub(crate) fn resource_version(&self) -> &str {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::api::PostParams;
+use kube::core::response::reason;
 use kube::core::{ObjectMeta, Status};
 use kube::{Api, Resource};
 use serde::Serialize;
@@ -13,16 +14,28 @@ use tokio::time::{Instant, timeout_at};
 
 use super::error::{Doubt, Reason, Unresolved};
 use super::identity::Base;
-use super::put::{Answer, put};
+use super::merge::merge_patch;
+use super::send::{Answer, send};
 use super::{Effort, Event, Evidence, Winner};
 use crate::conflict::{is_apply_conflict, is_conflict_status};
 use crate::engine::{Engine, Flow, Pace};
 use crate::limits::{Limits, after};
 use crate::once::check_annotations;
-use crate::{BoxError, Carrier, Interrupt, OpId, Outcome, Pending, PendingSlot, RetryError};
+use crate::{BoxError, Carrier, Interrupt, OpId, Outcome, Pending, PendingSlot, RetryError, Verb};
 
 /// An observer of events.
 pub(crate) type Observer<'a, K> = Box<dyn FnMut(&Event<'_, K>) + Send + 'a>;
+
+/// A look at an object: whether it is what it was at the first look.
+pub(crate) type Look<'a, K> = Box<dyn FnMut(&K) -> bool + Send + 'a>;
+
+/// Where an attempt starts.
+pub(crate) enum Start<K> {
+    /// From the object.
+    Found(K),
+    /// From nothing: this is to be created.
+    Absent(K),
+}
 
 /// The work of an update, and its state between attempts.
 pub(crate) struct Job<'a, K, F> {
@@ -38,8 +51,14 @@ pub(crate) struct Job<'a, K, F> {
     pub(crate) slot: PendingSlot,
     /// The write whose outcome isn't known.
     pub(crate) in_doubt: Option<InDoubt>,
-    /// Whether a write that somebody else was faster than is the end.
+    /// Whether the update ends when somebody else was faster.
     pub(crate) once: bool,
+    /// Whether somebody else was faster in this attempt.
+    pub(crate) overtaken: bool,
+    /// What to create where there is no object.
+    pub(crate) template: Option<K>,
+    /// Whether an object is still what the update was decided upon.
+    pub(crate) still: Option<Look<'a, K>>,
     pub(crate) limits: &'a Limits,
     pub(crate) attempt_timeout: Duration,
     pub(crate) change: F,
@@ -98,10 +117,10 @@ where
         }
     }
 
-    /// The object at hand, or a fresh one.
-    async fn read(&mut self, deadline: Option<Instant>) -> Result<Flow<K>, Reason> {
+    /// The object at hand, or a fresh one, or what to create in its place.
+    async fn read(&mut self, deadline: Option<Instant>) -> Result<Flow<Start<K>>, Reason> {
         if let Some(object) = self.at_hand.take() {
-            return Ok(Flow::Done(object));
+            return Ok(Flow::Done(Start::Found(object)));
         }
         self.effort.requests += 1;
         let read = self
@@ -109,14 +128,21 @@ where
             .guard(in_time(deadline, self.api.get(self.name)));
         let object = match read.await {
             Ok(Some(Ok(object))) => object,
-            Ok(Some(Err(error))) => return self.read_failed(error),
+            Ok(Some(Err(error))) => {
+                return match (&error, &self.template) {
+                    (kube::Error::Api(status), Some(template)) if status.code == 404 => {
+                        Ok(Flow::Done(Start::Absent(template.clone())))
+                    }
+                    _ => self.read_failed(error),
+                };
+            }
             Ok(None) => return Err(Reason::ReadTimeout(self.attempt_timeout)),
             Err(interrupt) => return Err(self.interrupted(interrupt)),
         };
         if let Some(beaten) = self.beaten.take() {
             self.winner = Winner::since(&beaten, object.meta()).or(self.winner.take());
         }
-        Ok(Flow::Done(object))
+        Ok(Flow::Done(Start::Found(object)))
     }
 
     /// Tells the observer and the log.
@@ -126,7 +152,7 @@ where
     }
 
     /// A read can be repeated whenever the server asks for it.
-    fn read_failed(&mut self, error: kube::Error) -> Result<Flow<K>, Reason> {
+    fn read_failed<T>(&mut self, error: kube::Error) -> Result<Flow<T>, Reason> {
         match &error {
             kube::Error::Api(status) if status.code == 429 || retry_after(status).is_some() => {
                 let status = status.clone();
@@ -159,6 +185,9 @@ where
                 Flow::Again { at_least } => at_least,
             };
             let delay = engine.pause(at_least)?;
+            if self.once && self.overtaken {
+                return Err(RetryError::Failed(Reason::Overtaken { delay }));
+            }
             self.tell(&Event::Sleep {
                 attempt: self.effort.attempts,
                 delay,
@@ -186,18 +215,26 @@ where
 
     async fn attempt(&mut self, deadline: Option<Instant>) -> Result<Flow<Done<K>>, Reason> {
         let attempt = self.effort.attempts;
-        let mut object = match self.read(deadline).await? {
-            Flow::Done(object) => object,
+        let (mut object, verb) = match self.read(deadline).await? {
+            Flow::Done(Start::Found(object)) if K::metadata_api() => (object, Verb::Patch),
+            Flow::Done(Start::Found(object)) => (object, Verb::Update),
+            Flow::Done(Start::Absent(object)) => (object, Verb::Create),
             Flow::Again { at_least } => return Ok(Flow::Again { at_least }),
         };
-        let base = Base::of(object.meta(), self.name)?;
+        let base = match verb {
+            Verb::Create => Base::none(&mut object, self.name, self.api.namespace()),
+            _ => Base::of(object.meta(), self.name)?,
+        };
         if let Some(expected) = self.pinned.as_ref().filter(|uid| *uid != base.uid()) {
             return Err(Reason::Recreated {
                 expected: expected.clone(),
                 found: base.uid().to_owned(),
             });
         }
-        self.resource_version = Some(base.resource_version().to_owned());
+        if self.still.as_mut().is_some_and(|still| !still(&object)) {
+            return Err(Reason::Outdated);
+        }
+        self.resource_version = base.metadata.resource_version.clone();
         self.tell(&Event::Read {
             attempt,
             resource_version: base.resource_version(),
@@ -219,7 +256,7 @@ where
         let members = (self.change)(&mut object).map_err(Reason::Change)?;
         base.check(object.meta())?;
         let mut changed = encode(&object)?;
-        if before == changed {
+        if before == changed && verb != Verb::Create {
             self.tell(&Event::Unchanged {
                 attempt,
                 resource_version: base.resource_version(),
@@ -242,13 +279,33 @@ where
             base: base.resource_version(),
             object: &object,
         });
-        self.write(base, &changed, deadline).await
+        let body = match verb {
+            Verb::Patch => {
+                let mut patch = merge_patch(&before["metadata"], &changed["metadata"]);
+                patch["uid"] = base.uid().into();
+                patch["resourceVersion"] = base.resource_version().into();
+                serde_json::json!({"metadata": patch})
+            }
+            _ => changed,
+        };
+        let pending = self.pending(verb, &base, object.meta(), &body);
+        self.write(base, pending, deadline).await
     }
 
     /// The write that is about to be sent, as it would be resolved.
-    fn pending(&self, base: &Base, object: &serde_json::Value) -> Arc<Pending> {
+    fn pending(
+        &self,
+        verb: Verb,
+        base: &Base,
+        changed: &ObjectMeta,
+        body: &serde_json::Value,
+    ) -> Arc<Pending> {
         let asked = self.params.field_manager.as_deref();
+        let finalizers = changed.finalizers.as_deref().unwrap_or_default();
         Arc::new(Pending {
+            verb,
+            read: Box::new(base.metadata.clone()),
+            removes: base.metadata.deletion_timestamp.is_some() && finalizers.is_empty(),
             op_id: self.op_id.clone(),
             name: self.name.to_owned(),
             uid: base.uid().to_owned(),
@@ -259,7 +316,7 @@ where
             },
             carrier: self.carrier.clone(),
             subresource: self.subresource.map(str::to_owned),
-            body: object.to_string(),
+            body: body.to_string(),
         })
     }
 
@@ -269,24 +326,17 @@ where
         pending: &Pending,
         deadline: Option<Instant>,
     ) -> Result<Option<Answer<K>>, Interrupt> {
-        let params = PostParams {
-            field_manager: pending.field_manager.clone(),
-            ..self.params.clone()
-        };
-        let subresource = pending.subresource.as_deref();
-        let body = pending.body.clone().into_bytes();
         self.effort.requests += 1;
-        let write = put(self.api, &pending.name, subresource, &params, body);
+        let write = send(self.api, pending, self.params.dry_run);
         self.limits.guard(in_time(deadline, write)).await
     }
 
     async fn write(
         &mut self,
         base: Base,
-        object: &serde_json::Value,
+        pending: Arc<Pending>,
         deadline: Option<Instant>,
     ) -> Result<Flow<Done<K>>, Reason> {
-        let pending = self.pending(&base, object);
         if self.carrier.is_some() {
             // Where this future is dropped in the next await, the write is all that is left of it.
             self.slot.swap(Some(Arc::clone(&pending)));
@@ -324,7 +374,8 @@ where
         let kube::Error::Api(status) = &error else {
             return Err(Reason::Refused(error));
         };
-        if is_conflict_status(status) && !is_apply_conflict(status) {
+        let outdated = is_conflict_status(status) && !is_apply_conflict(status);
+        if outdated || (pending.verb == Verb::Create && status.reason == reason::ALREADY_EXISTS) {
             self.tell(&Event::Conflict {
                 attempt: self.effort.attempts,
                 base: base.resource_version(),
@@ -332,7 +383,7 @@ where
             });
             let at_least = retry_after(status).unwrap_or_default();
             self.last = Some(error);
-            self.overtaken(base.metadata, at_least)
+            Ok(self.overtaken(base.metadata, at_least))
         } else if status.code == 429 {
             let status = status.clone();
             Ok(self.throttled(&status, error))
@@ -360,17 +411,11 @@ where
     }
 
     /// Somebody else was faster: the write that was computed from `base` never will be applied.
-    pub(crate) fn overtaken<T>(
-        &mut self,
-        base: ObjectMeta,
-        at_least: Duration,
-    ) -> Result<Flow<T>, Reason> {
+    pub(crate) fn overtaken<T>(&mut self, base: ObjectMeta, at_least: Duration) -> Flow<T> {
         self.effort.conflicts += 1;
-        if self.once {
-            return Err(Reason::Overtaken);
-        }
+        self.overtaken = true;
         self.beaten = Some(base);
-        Ok(Flow::Again { at_least })
+        Flow::Again { at_least }
     }
 
     /// The write may have been carried out. The closure isn't called again before that is known.

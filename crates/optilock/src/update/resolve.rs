@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use kube::core::ObjectMeta;
 use kube::{Api, Resource};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::error::{Reason, Unresolved};
 use super::job::{Done, Job, in_time, retry_after};
-use super::put::Answer;
+use super::send::Answer;
 use super::{Event, Evidence, UpdateError, Winner, update};
 use crate::engine::Flow;
 use crate::once::{Claim, First, first_after};
-use crate::{BoxError, OpId, Outcome, Pending};
+use crate::{BoxError, OpId, Outcome, Pending, Verb};
 
 /// Finds out what became of a write, in another process and a day later if need be.
 ///
@@ -42,7 +42,7 @@ where
         .apply(|_| Err(BoxError::from("nothing is to be changed")));
     match resolution.await {
         Ok(_) => Ok(Outcome::Applied),
-        Err(error) if matches!(error.reason(), Reason::Overtaken) => Ok(Outcome::Refused),
+        Err(error) if matches!(error.reason(), Reason::Overtaken { .. }) => Ok(Outcome::Refused),
         Err(error) => Err(error),
     }
 }
@@ -85,9 +85,10 @@ where
             Ok(None) => return Ok(Flow::Again { at_least: patience }),
             Err(interrupt) => return Err(self.interrupted(interrupt)),
         };
+        let creates = pending.verb == Verb::Create;
         let live = found
             .as_ref()
-            .filter(|object| object.meta().uid.as_deref() == Some(&pending.uid));
+            .filter(|object| creates || object.meta().uid.as_deref() == Some(&pending.uid));
         if let Some(object) = live {
             if let Some(carrier) = &pending.carrier
                 && carrier.found_in(object.meta(), &pending.op_id)
@@ -98,6 +99,13 @@ where
             if object.meta().resource_version.as_deref() == Some(&pending.base) {
                 return Ok(Flow::Again { at_least: patience });
             }
+        }
+        // What comes before the first version can't be asked for.
+        if creates {
+            return match live {
+                Some(_) => Err(self.unresolved(Unresolved::Untold)),
+                None => Ok(Flow::Again { at_least: patience }),
+            };
         }
         let live = live.cloned();
         self.effort.requests += 1;
@@ -111,9 +119,8 @@ where
         };
         match first {
             First::Written(first) => {
-                let sent = Sent::of(pending)?;
                 let claim = match &pending.carrier {
-                    Some(carrier) => carrier.claim(&sent.metadata, first.meta(), &pending.op_id),
+                    Some(carrier) => carrier.claim(&pending.read, first.meta(), &pending.op_id),
                     None => Claim::Untold,
                 };
                 match claim {
@@ -121,18 +128,12 @@ where
                         let object = live.unwrap_or(*first);
                         Ok(self.applied(pending, object, Evidence::History))
                     }
-                    Claim::Foreign => self.refused(pending, sent.metadata, found),
+                    Claim::Foreign => Ok(self.refused(pending, found)),
                     Claim::Untold => Err(self.unresolved(Unresolved::Untold)),
                 }
             }
-            First::Deleted => {
-                let sent = Sent::of(pending)?;
-                if sent.removes_the_object() {
-                    Err(self.unresolved(Unresolved::Deleted))
-                } else {
-                    self.refused(pending, sent.metadata, found)
-                }
-            }
+            First::Deleted if pending.removes => Err(self.unresolved(Unresolved::Deleted)),
+            First::Deleted => Ok(self.refused(pending, found)),
             First::Gone => Err(self.unresolved(Unresolved::HistoryGone)),
             First::Forbidden(error) => Err(self.unresolved(Unresolved::WatchForbidden(error))),
             First::Untold => Ok(Flow::Again { at_least: patience }),
@@ -145,22 +146,17 @@ where
     }
 
     /// The write wasn't and never will be applied. What was read meanwhile is what to go on with.
-    fn refused(
-        &mut self,
-        pending: &Pending,
-        sent: ObjectMeta,
-        found: Option<K>,
-    ) -> Result<Flow<Done<K>>, Reason> {
+    fn refused(&mut self, pending: &Pending, found: Option<K>) -> Flow<Done<K>> {
         self.resolved(pending, None);
         self.slot.swap(None);
         self.in_doubt = None;
         if let Some(object) = &found {
-            self.winner = Winner::since(&sent, object.meta()).or(self.winner.take());
+            self.winner = Winner::since(&pending.read, object.meta()).or(self.winner.take());
         }
-        let flow = self.overtaken(sent, Duration::ZERO)?;
+        let flow = self.overtaken(ObjectMeta::default(), Duration::ZERO);
         self.beaten = None;
         self.at_hand = found;
-        Ok(flow)
+        flow
     }
 
     fn resolved(&mut self, pending: &Pending, applied: Option<Evidence>) {
@@ -175,27 +171,9 @@ where
     fn unresolved(&mut self, why: Unresolved) -> Reason {
         match self.in_doubt.take() {
             Some(in_doubt) => in_doubt.unknown(Some(why)),
-            None => Reason::Overtaken,
+            // There is one, or nothing would be resolved.
+            None => Reason::Outdated,
         }
-    }
-}
-
-/// The metadata that a write was sent with.
-#[derive(Deserialize)]
-struct Sent {
-    metadata: ObjectMeta,
-}
-
-impl Sent {
-    fn of(pending: &Pending) -> Result<Self, Reason> {
-        serde_json::from_str(&pending.body)
-            .map_err(|error| Reason::Encode(kube::Error::SerdeError(error)))
-    }
-
-    /// Whether carrying it out makes the server remove the object, instead of keeping what was written.
-    fn removes_the_object(&self) -> bool {
-        let finalizers = self.metadata.finalizers.as_deref();
-        self.metadata.deletion_timestamp.is_some() && finalizers.unwrap_or_default().is_empty()
     }
 }
 

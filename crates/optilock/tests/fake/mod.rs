@@ -1,6 +1,9 @@
 //! A server of one object, in process: it really enforces uid and resourceVersion, and can be told to
 //! misbehave.
 
+// Each test uses a part of it.
+#![allow(dead_code)]
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;

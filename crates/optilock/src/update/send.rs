@@ -1,37 +1,28 @@
-//! One PUT, and whether it really was one.
+//! One write, and whether it really was one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use kube::api::PostParams;
-use kube::core::request::Request;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::core::request::{self, Request};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
-/// The answer to a PUT.
+use crate::{Pending, Verb};
+
+/// The answer to a write.
 pub(crate) struct Answer<K> {
     pub(crate) result: kube::Result<K>,
     /// Whether a layer of the client has sent the request more than once.
     pub(crate) repeated: bool,
 }
 
-/// Sends an object that is encoded already.
-pub(crate) async fn put<K>(
-    api: &Api<K>,
-    name: &str,
-    subresource: Option<&str>,
-    params: &PostParams,
-    body: Vec<u8>,
-) -> Answer<K>
+/// Sends a write.
+pub(crate) async fn send<K>(api: &Api<K>, pending: &Pending, dry_run: bool) -> Answer<K>
 where
     K: Resource + Clone + DeserializeOwned,
 {
-    let request = Request::new(api.resource_url());
-    let request = match subresource {
-        None => request.replace(name, params, body),
-        Some(subresource) => request.replace_subresource(subresource, name, params, body),
-    };
-    let mut request = match request {
+    let mut request = match request(api.resource_url(), pending, dry_run) {
         Ok(request) => request,
         Err(error) => {
             return Answer {
@@ -47,6 +38,36 @@ where
     Answer {
         result,
         repeated: copies.more_than_one(),
+    }
+}
+
+fn request(
+    url: &str,
+    pending: &Pending,
+    dry_run: bool,
+) -> Result<http::Request<Vec<u8>>, request::Error> {
+    let Pending { name, body, .. } = pending;
+    let field_manager = pending.field_manager.clone();
+    let params = PostParams {
+        dry_run,
+        field_manager: field_manager.clone(),
+    };
+    let request = Request::new(url);
+    let body = body.clone().into_bytes();
+    match (pending.verb, pending.subresource.as_deref()) {
+        (Verb::Create, _) => request.create(&params, body),
+        (Verb::Update, None) => request.replace(name, &params, body),
+        (Verb::Update, Some(part)) => request.replace_subresource(part, name, &params, body),
+        (Verb::Patch, _) => {
+            let params = PatchParams {
+                dry_run,
+                field_manager,
+                ..PatchParams::default()
+            };
+            // It is encoded already, and what is sent again must be the same to the byte.
+            let request = request.patch_metadata(name, &params, &Patch::Merge(()))?;
+            Ok(request.map(|_| body))
+        }
     }
 }
 

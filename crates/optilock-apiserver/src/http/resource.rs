@@ -245,6 +245,14 @@ impl ResourceRequest<'_> {
                     .value(StatusCode::CREATED, view, &answered?)?;
             return Ok(reply.warnings(&warnings));
         }
+        if let Some(action) = view.action() {
+            let registry = &self.shared.registry;
+            registry
+                .act(action, target, &decoded.value, &options)
+                .await?;
+            let done = output::done(&self.represent(Subject::Object)?)?;
+            return Ok(done.warnings(&warnings));
+        }
         let stored = self
             .shared
             .registry

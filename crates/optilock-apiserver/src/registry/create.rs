@@ -56,8 +56,6 @@ impl Registry {
         }
         self.identify(target, &mut object);
         metadata::on_create(resource, &mut object, &self.ambient);
-        prepare::on_create(resource, &mut object);
-        object = codec::canonical(resource, &object)?;
 
         let generated = if meta_str(&object, "name").is_empty() {
             meta_str(&object, "generateName").to_owned()
@@ -65,12 +63,20 @@ impl Registry {
             String::new()
         };
         let tries = if generated.is_empty() { 1 } else { NAME_TRIES };
+        let mut sent = object;
         for attempt in 1..=tries {
+            let mut object = if attempt == tries {
+                std::mem::take(&mut sent)
+            } else {
+                sent.clone()
+            };
             if !generated.is_empty() {
                 let base: String = generated.chars().take(GENERATE_NAME_LIMIT).collect();
                 let name = format!("{base}{}", self.ambient.suffix());
                 set_meta(&mut object, "name", Some(name.into()));
             }
+            prepare::on_create(resource, &mut object);
+            let mut object = codec::canonical(resource, &object)?;
             let lease = self
                 .allocate(target, &mut object, None, options.dry_run)
                 .await?;
@@ -90,10 +96,7 @@ impl Registry {
                 result => return result,
             }
         }
-        Err(errors::name_not_generated(
-            resource,
-            meta_str(&object, "name"),
-        ))
+        Err(errors::name_not_generated(resource, &generated))
     }
 
     /// Writes kind and apiVersion of the stored form, which a body may leave out.

@@ -4,6 +4,7 @@
 //! works for every resource: `get`, `list`, `watch`, `create`, `update` (also for patches and subresources),
 //! `delete`, `delete_collection`.
 
+mod action;
 mod admit;
 mod allocate;
 mod bootstrap;
@@ -49,6 +50,7 @@ pub(crate) use list::List;
 pub(crate) use object::{finalizers, is_deleting};
 pub(crate) use options::{DeleteOptions, FieldValidation, ListOptions, Propagation, WriteOptions};
 pub(crate) use ownership::apply;
+pub(crate) use prepare::quality_of_service;
 pub(crate) use resource::{Part, Resource};
 pub(crate) use resources::Resources;
 pub(crate) use review::review;

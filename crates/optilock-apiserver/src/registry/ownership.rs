@@ -226,6 +226,10 @@ fn reset(resource: &Resource, ty: &StructType, part: Part) -> FieldSet {
     match part {
         Part::Main if resource.has_status() => paths.push(vec!["status"]),
         Part::Main | Part::Finalizers => {}
+        Part::Approval => paths.push(vec!["spec"]),
+        Part::EphemeralContainers | Part::Resize => {
+            paths.extend([vec!["metadata"], vec!["status"]]);
+        }
         Part::Status => {
             let others = ty.fields.iter().map(|field| &*field.json);
             paths.extend(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::action;
 use super::convert::{self, Conversion};
 use super::review;
 use super::strategy::Strategy;
@@ -19,6 +20,27 @@ pub(crate) enum Part {
     Status,
     /// What holds a namespace, through `/finalize`.
     Finalizers,
+    /// Whether a certificate is to be issued, through `/approval`.
+    Approval,
+    /// Containers that look into a running Pod, through `/ephemeralcontainers`.
+    EphemeralContainers,
+    /// What the containers of a running Pod may use, through `/resize`.
+    Resize,
+}
+
+impl Part {
+    /// The part that a subresource shows; `None` when it shows no part of its object.
+    pub(super) fn of(subresource: &str) -> Option<Self> {
+        Some(match subresource {
+            "" => Self::Main,
+            "status" => Self::Status,
+            "finalize" => Self::Finalizers,
+            "approval" => Self::Approval,
+            "ephemeralcontainers" => Self::EphemeralContainers,
+            "resize" => Self::Resize,
+            _ => return None,
+        })
+    }
 }
 
 /// One resource in one version.
@@ -79,7 +101,7 @@ impl Resource {
 
     /// Whether this server answers for the resource: it stores its objects, or answers its reviews.
     pub(crate) fn is_served(&self) -> bool {
-        self.has_objects() || review::is_review(self)
+        self.has_objects() || review::is_review(self) || action::of(self, "").is_some()
     }
 
     /// Whether there are objects: reviews and bindings are only ever created, and what `componentstatuses` shows is

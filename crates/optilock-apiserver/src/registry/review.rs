@@ -14,6 +14,9 @@ use crate::validation::{Path, field};
 /// The one user of this server.
 pub(crate) const USER: &str = "optilock-admin";
 
+/// What the user belongs to.
+pub(super) const GROUPS: [&str; 2] = ["system:masters", "system:authenticated"];
+
 type Answer = fn() -> Value;
 
 /// (group, plural name, the status of the answer)
@@ -82,7 +85,7 @@ fn allowed() -> Value {
 }
 
 fn identity() -> Value {
-    json!({"userInfo": {"username": USER, "groups": ["system:masters", "system:authenticated"]}})
+    json!({"userInfo": {"username": USER, "groups": GROUPS}})
 }
 
 fn rules() -> Value {

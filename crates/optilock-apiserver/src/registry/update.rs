@@ -73,8 +73,8 @@ impl Registry {
             let mut new = build(Some(&live))?;
             check_version(resource, target, &new, current.revision)?;
             prepare::on_write(resource, &mut new);
+            let now = self.ambient.now_text();
             if options.operation == Operation::Update {
-                let now = self.ambient.now_text();
                 let managed =
                     ownership::after_write(resource, part, Some(&live), &new, options, &now)?;
                 set_meta(&mut new, "managedFields", managed);
@@ -83,7 +83,7 @@ impl Registry {
                 new = (conversion.to_storage)(new);
             }
             self.identify(target, &mut new);
-            let mut new = codec::canonical(resource, &prepared(resource, part, new, &old))?;
+            let mut new = codec::canonical(resource, &prepared(resource, part, new, &old, &now))?;
             let lease = match part {
                 Part::Main => {
                     self.allocate(target, &mut new, Some(&old), options.dry_run)
@@ -91,7 +91,9 @@ impl Registry {
                 }
                 _ => Lease::default(),
             };
-            let replaced = self.replace(target, new, &old, &current, options).await;
+            let replaced = self
+                .replace(target, part, new, &old, &current, options)
+                .await;
             self.settle(lease, matches!(replaced, Ok(Some(_)))).await;
             // Somebody was faster: the loop reads again. Whether that is a conflict is for the version to say.
             if let Some(stored) = replaced? {
@@ -107,13 +109,14 @@ impl Registry {
     async fn replace(
         &self,
         target: &Target,
+        part: Part,
         new: Value,
         old: &Value,
         current: &Stored,
         options: &WriteOptions,
     ) -> Result<Option<Stored>, Status> {
         let resource = &*target.resource;
-        validate::on_update(resource, &new, old)?;
+        validate::on_update(resource, part, &new, old)?;
         let finished = metadata::is_finished(&new);
         let bytes = encoded(resource, new, old, current);
         let stored = |revision| {
@@ -175,7 +178,7 @@ fn check_version(
 }
 
 /// The object that the update may store: what the writer sent, without what it may not change through this path.
-fn prepared(resource: &Resource, part: Part, new: Value, old: &Value) -> Value {
+fn prepared(resource: &Resource, part: Part, new: Value, old: &Value, now: &str) -> Value {
     let managed = super::object::metadata(&new)
         .and_then(|metadata| metadata.get("managedFields"))
         .cloned();
@@ -183,6 +186,9 @@ fn prepared(resource: &Resource, part: Part, new: Value, old: &Value) -> Value {
         Part::Main => new,
         Part::Status => status_only(resource, &new, old),
         Part::Finalizers => finalizers_only(&new, old),
+        Part::Approval => approval_only(&new, old),
+        Part::EphemeralContainers => ephemeral_containers_only(&new, old),
+        Part::Resize => resources_only(&new, old),
     };
     set_meta(&mut new, "managedFields", managed);
     metadata::on_update(&mut new, old);
@@ -192,7 +198,7 @@ fn prepared(resource: &Resource, part: Part, new: Value, old: &Value) -> Value {
     if part == Part::Main && resource.has_status() {
         set(root_mut(&mut new), "status", old.get("status").cloned());
     }
-    prepare::on_update(resource, part, &mut new, old);
+    prepare::on_update(resource, part, &mut new, old, now);
     metadata::advance_generation(resource, &mut new, old);
     new
 }
@@ -206,6 +212,55 @@ fn finalizers_only(new: &Value, old: &Value) -> Value {
         "finalizers",
         finalizers,
     );
+    object
+}
+
+/// The old object with the new metadata and conditions.
+fn approval_only(new: &Value, old: &Value) -> Value {
+    let mut object = old.clone();
+    if let Some(Value::Object(metadata)) = new.get("metadata").cloned() {
+        *metadata_mut(&mut object) = metadata;
+    }
+    let conditions = new["status"].get("conditions").cloned();
+    set(
+        member_mut(root_mut(&mut object), "status"),
+        "conditions",
+        conditions,
+    );
+    object
+}
+
+/// The old Pod with the new ephemeral containers.
+fn ephemeral_containers_only(new: &Value, old: &Value) -> Value {
+    const MEMBER: &str = "ephemeralContainers";
+    let mut object = old.clone();
+    let containers = new["spec"].get(MEMBER).cloned();
+    set(
+        member_mut(root_mut(&mut object), "spec"),
+        MEMBER,
+        containers,
+    );
+    object
+}
+
+/// The old Pod with what its containers are to have now.
+fn resources_only(new: &Value, old: &Value) -> Value {
+    let mut object = old.clone();
+    for list in ["containers", "initContainers"] {
+        let containers = object["spec"][list].as_array_mut();
+        for container in containers.into_iter().flatten() {
+            let sent = new["spec"][list].as_array().into_iter().flatten();
+            let sent = sent
+                .into_iter()
+                .find(|sent| sent["name"] == container["name"]);
+            let container = root_mut(container);
+            for member in ["resources", "resizePolicy"] {
+                if let Some(sent) = sent {
+                    set(container, member, sent.get(member).cloned());
+                }
+            }
+        }
+    }
     object
 }
 

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::resource::{Part, Resource};
+use super::action::{self, Action};
+use super::resource::{Part, Resource, api_version};
 use super::scale::{self, SelectorForm};
 use crate::schema::{Schema, TypeRef};
 use crate::status::Status;
@@ -23,19 +24,22 @@ pub(crate) struct View {
 enum Form {
     Object(Part),
     Scale(SelectorForm),
+    Action(Action),
 }
 
 impl View {
     /// The view of a path; an empty `subresource` is the object itself. `None` when the resource has it but this server
     /// does not serve it.
     pub(crate) fn of(resource: &Resource, subresource: &str) -> Option<Self> {
-        let part = match subresource {
-            "" => Some(Part::Main),
-            "status" => Some(Part::Status),
-            "finalize" => Some(Part::Finalizers),
-            _ => None,
-        };
-        if let Some(part) = part {
+        if let Some((action, ty, group, kind)) = action::of(resource, subresource) {
+            return Some(Self {
+                ty,
+                kind: kind.to_owned(),
+                api_version: api_version(group, "v1"),
+                form: Form::Action(action),
+            });
+        }
+        if let Some(part) = Part::of(subresource) {
             return Some(Self {
                 ty: resource.ty.clone()?,
                 kind: resource.api.kind.to_string(),
@@ -58,7 +62,15 @@ impl View {
     pub(crate) fn part(&self) -> Part {
         match self.form {
             Form::Object(part) => part,
-            Form::Scale(_) => Part::Main,
+            Form::Scale(_) | Form::Action(_) => Part::Main,
+        }
+    }
+
+    /// What is to be done with the object, where the path is for that.
+    pub(crate) fn action(&self) -> Option<Action> {
+        match self.form {
+            Form::Action(action) => Some(action),
+            _ => None,
         }
     }
 
@@ -73,7 +85,7 @@ impl View {
     /// 500 when the object can't be shown so.
     pub(crate) fn project(&self, object: &Value) -> Result<Value, Status> {
         match self.form {
-            Form::Object(_) => Ok(object.clone()),
+            Form::Object(_) | Form::Action(_) => Ok(object.clone()),
             Form::Scale(form) => scale::project(form, object),
         }
     }
@@ -90,7 +102,7 @@ impl View {
     ) -> Result<Value, Status> {
         match (self.form, object) {
             (Form::Scale(_), Some(object)) => scale::merge(resource, &view, object),
-            (Form::Scale(_) | Form::Object(_), _) => Ok(view),
+            _ => Ok(view),
         }
     }
 }

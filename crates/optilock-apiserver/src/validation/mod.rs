@@ -5,12 +5,14 @@
 //! for each that differs. What an update may not change is a table of its own ([`updates`]).
 
 pub(crate) mod addresses;
+pub(crate) mod approvals;
 pub(crate) mod field;
 pub(crate) mod format;
 pub(crate) mod gofmt;
 mod metadata;
 mod names;
 mod path;
+pub(crate) mod pod_updates;
 mod pods;
 #[cfg(test)]
 pub(crate) mod recording;

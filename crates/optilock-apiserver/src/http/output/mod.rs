@@ -272,6 +272,12 @@ pub(in crate::http) fn gone(
     representation.plain_document(text)
 }
 
+/// Answer to an action that was carried out.
+pub(in crate::http) fn done(representation: &Representation) -> Result<Reply, Status> {
+    let text = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":201}"#;
+    representation.document(StatusCode::CREATED, text.into())
+}
+
 impl Representation {
     /// A Status: never turned into a table.
     fn plain_document(&self, json: String) -> Result<Reply, Status> {

@@ -3,7 +3,12 @@
 //! The rows name small functions. They see objects in the storage version. Some stand for admission plugins that
 //! kube-apiserver has on by default (Priority, DefaultTolerationSeconds, StorageObjectInUseProtection, TaintNodesByCondition).
 
+mod certificate;
+mod daemon_set;
+mod job;
 mod pod;
+
+pub(crate) use pod::quality_of_service;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -25,12 +30,55 @@ const ON_CREATE: &[(&str, &str, Fill)] = &[
     ("", "persistentvolumes", |volume| {
         protect(volume, "kubernetes.io/pv-protection");
         phase(volume, "Pending");
+        let created = metadata_mut(volume).get("creationTimestamp").cloned();
+        set(
+            member_mut(root_mut(volume), "status"),
+            "lastPhaseTransitionTime",
+            created,
+        );
     }),
     ("", "pods", pod::on_create),
+    ("apps", "daemonsets", daemon_set::on_create),
+    ("batch", "jobs", job::on_create),
+    (
+        "certificates.k8s.io",
+        "certificatesigningrequests",
+        certificate::on_create,
+    ),
+];
+
+/// Puts right what an update made of the old object (second), at this time.
+type Refill = fn(&mut Value, &Value, &str);
+
+/// (group, plural name, parts, what an update through the path of such a part resets)
+const ON_UPDATE: &[(&str, &str, &[Part], Refill)] = &[
+    (
+        "",
+        "namespaces",
+        &[Part::Main, Part::Status],
+        keep_finalizers,
+    ),
+    ("", "persistentvolumes", &[Part::Status], phase_time),
+    ("", "pods", &[Part::Main], pod::on_update),
+    (
+        "apps",
+        "daemonsets",
+        &[Part::Main, Part::Status],
+        daemon_set::on_update,
+    ),
+    (
+        "certificates.k8s.io",
+        "certificatesigningrequests",
+        &[Part::Status, Part::Approval],
+        certificate::on_update,
+    ),
 ];
 
 /// (group, plural name, what every write of the object brings into shape)
-const ON_WRITE: &[(&str, &str, Fill)] = &[("", "secrets", secret)];
+const ON_WRITE: &[(&str, &str, Fill)] = &[
+    ("", "secrets", secret),
+    ("apps", "daemonsets", daemon_set::on_write),
+];
 
 fn fill(rows: &[(&str, &str, Fill)], resource: &Resource, object: &mut Value) {
     let (group, plural) = (&*resource.api.group, &*resource.api.plural);
@@ -53,15 +101,45 @@ pub(super) fn on_create(resource: &Resource, object: &mut Value) {
 }
 
 /// Resets what an update through this path may not touch.
-pub(super) fn on_update(resource: &Resource, part: Part, object: &mut Value, old: &Value) {
-    // The finalizers of a namespace's content change through `/finalize` only.
-    if part != Part::Finalizers && is_namespace(resource) {
-        set(
-            member_mut(root_mut(object), "spec"),
-            "finalizers",
-            old["spec"].get("finalizers").cloned(),
-        );
+pub(super) fn on_update(
+    resource: &Resource,
+    part: Part,
+    object: &mut Value,
+    old: &Value,
+    now: &str,
+) {
+    let (group, plural) = (&*resource.api.group, &*resource.api.plural);
+    for (_, _, parts, refill) in ON_UPDATE
+        .iter()
+        .filter(|row| (row.0, row.1) == (group, plural))
+    {
+        if parts.contains(&part) {
+            refill(object, old, now);
+        }
     }
+}
+
+/// The finalizers of a namespace's content change through `/finalize` only.
+fn keep_finalizers(namespace: &mut Value, old: &Value, _: &str) {
+    set(
+        member_mut(root_mut(namespace), "spec"),
+        "finalizers",
+        old["spec"].get("finalizers").cloned(),
+    );
+}
+
+/// When the phase of a volume changed last.
+fn phase_time(volume: &mut Value, old: &Value, now: &str) {
+    const TIME: &str = "lastPhaseTransitionTime";
+    let changed = volume["status"]["phase"] != old["status"]["phase"];
+    let (sent, before) = (volume["status"].get(TIME).cloned(), old["status"].get(TIME));
+    let unsaid = sent.as_ref().is_none_or(Value::is_null) || sent.as_ref() == before;
+    let time = match (changed, unsaid) {
+        (true, true) => Some(now.into()),
+        (false, true) => before.cloned(),
+        (_, false) => sent,
+    };
+    set(member_mut(root_mut(volume), "status"), TIME, time);
 }
 
 /// Marks an object whose deletion begins.

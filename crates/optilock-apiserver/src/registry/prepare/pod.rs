@@ -24,6 +24,16 @@ pub(super) fn on_create(pod: &mut Value) {
     spec.entry("priority").or_insert_with(|| 0.into());
     spec.entry("preemptionPolicy")
         .or_insert_with(|| "PreemptLowerPriority".into());
+    tolerate_trouble(pod);
+}
+
+/// An update keeps what a creation gave.
+pub(super) fn on_update(pod: &mut Value, _: &Value, _: &str) {
+    tolerate_trouble(pod);
+}
+
+fn tolerate_trouble(pod: &mut Value) {
+    let spec = member_mut(root_mut(pod), "spec");
     let tolerations = spec.entry("tolerations").or_insert_with(|| json!([]));
     if let Some(list) = tolerations.as_array_mut() {
         for trouble in TROUBLES {
@@ -46,7 +56,7 @@ fn tolerates(toleration: &Value, key: &str) -> bool {
 
 /// `BestEffort` without any request or limit, `Guaranteed` when every container limits cpu and memory to what it requests,
 /// else `Burstable`.
-fn quality_of_service(spec: &Value) -> &'static str {
+pub(crate) fn quality_of_service(spec: &Value) -> &'static str {
     const COMPUTE: [&str; 2] = ["cpu", "memory"];
     let lists = ["containers", "initContainers"];
     let containers: Vec<&Value> = lists

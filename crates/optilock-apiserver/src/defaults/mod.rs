@@ -14,14 +14,16 @@ mod tests;
 
 use serde_json::{Map, Value};
 
-use crate::schema::{Field, Shape, StructType, TypeRef};
+use crate::schema::{Field, Shape, StructType, TypeRef, fill_defaults};
 
 /// Fills in the defaults of an object of type `ty`, in place. Doing it twice changes nothing
 /// more.
 ///
 /// The object should be in canonical form, and then stays in it.
 pub(crate) fn apply(ty: &TypeRef, object: &mut Value) {
-    if let Value::Object(members) = object {
+    if let Some(custom) = &ty.custom {
+        fill_defaults(&custom.schema, object);
+    } else if let Value::Object(members) = object {
         fill(ty, members);
     }
 }

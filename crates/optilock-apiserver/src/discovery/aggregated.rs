@@ -107,7 +107,9 @@ impl<'a> Kind<'a> {
     }
 
     fn beside(resource: &Resource, gvk: &'a Gvk) -> Self {
-        if gvk.group == resource.api.group && gvk.version == resource.api.version {
+        let own = gvk.group == resource.api.group && gvk.version == resource.api.version;
+        // Those of custom resources say it all the same.
+        if own && resource.custom.is_none() {
             return Self::own(&gvk.kind);
         }
         Self {
@@ -154,7 +156,15 @@ fn entry(resource: &Resource) -> Entry<'_> {
     let api = &resource.api;
     Entry {
         resource: &api.plural,
-        response_kind: Kind::own(&api.kind),
+        response_kind: if resource.custom.is_some() {
+            Kind {
+                group: &api.group,
+                version: &api.version,
+                kind: &api.kind,
+            }
+        } else {
+            Kind::own(&api.kind)
+        },
         scope: if api.namespaced {
             "Namespaced"
         } else {

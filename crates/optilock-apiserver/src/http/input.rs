@@ -14,6 +14,7 @@ use crate::registry::{DeleteOptions, FieldValidation, View};
 use crate::schema::{DecodeError, Decoded, Document, Envelope, Schema, TypeMeta, TypeRef};
 use crate::status::{Reason, Status};
 use crate::validation::gofmt::quote;
+use crate::validation::{Path, field};
 
 /// Largest body that is read: 3 MiB, as in kube-apiserver.
 const LIMIT: usize = 3 * 1024 * 1024;
@@ -151,6 +152,9 @@ pub(super) fn object(body: &[u8], expected: &Expected<'_>) -> Result<Decoded, St
     let view = expected.view;
     let (parsed, meta) =
         Parsed::parse(body, expected.media_type).map_err(|why| unrecognized(view, &why, body))?;
+    if let Some(refused) = refuse_custom(view, &parsed, &meta, body) {
+        return Err(refused);
+    }
     let or = |sent: String, own: &String| if sent.is_empty() { own.clone() } else { sent };
     let (kind, api_version) = (
         or(meta.kind, &view.kind),
@@ -170,6 +174,47 @@ pub(super) fn object(body: &[u8], expected: &Expected<'_>) -> Result<Decoded, St
     }
     defaults::apply(&view.ty, &mut decoded.value);
     Ok(decoded)
+}
+
+/// Refuses what is no custom resource of the path's kind and version. It has to say itself what it is.
+fn refuse_custom(view: &View, parsed: &Parsed<'_>, meta: &TypeMeta, body: &[u8]) -> Option<Status> {
+    view.ty.custom.as_ref()?;
+    if matches!(parsed, Parsed::Protobuf(_)) {
+        return Some(Status::new(
+            415,
+            Reason::UnsupportedMediaType,
+            "the body of the request was in an unknown format - accepted media types include: \
+             application/json, application/yaml",
+        ));
+    }
+    if meta.kind.is_empty() {
+        let shown = String::from_utf8_lossy(body);
+        let why = format!("Object 'Kind' is missing in '{shown}'");
+        return Some(unrecognized(view, &why, body));
+    }
+    if meta.api_version != view.api_version {
+        return Some(Status::bad_request(format!(
+            "the API version in the data ({}) does not match the expected API version ({})",
+            meta.api_version, view.api_version
+        )));
+    }
+    if meta.kind == view.kind {
+        return None;
+    }
+    let group = view.api_version.split('/').next().unwrap_or_default();
+    let name = match parsed {
+        Parsed::Document(document) => document.decode(&view.ty).ok()?.value["metadata"]["name"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
+        Parsed::Protobuf(_) => String::new(),
+    };
+    let problem = field::Error::invalid(
+        &Path::new("kind"),
+        meta.kind.as_str(),
+        format!("must be {}", view.kind),
+    );
+    Some(field::invalid(&meta.kind, group, &name, &[problem]))
 }
 
 /// Refuses an object of another kind or version than the path's.

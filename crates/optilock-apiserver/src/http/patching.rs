@@ -7,7 +7,7 @@ use super::input::content_type;
 use crate::defaults;
 use crate::managed::Operation;
 use crate::patch::{self, Check};
-use crate::registry::{self, FieldValidation, Target, View, WriteOptions};
+use crate::registry::{self, FieldValidation, Resource, Target, View, WriteOptions};
 use crate::schema::{DecodeError, Document, Schema};
 use crate::status::{Details, Reason, Status};
 
@@ -56,6 +56,22 @@ impl PatchKind {
             )
             .with_details(Details::default())
         })
+    }
+
+    /// Refuses what a custom resource can't be patched by: its type does not say how lists are merged.
+    ///
+    /// # Errors
+    /// 415
+    pub(super) fn check(self, resource: &Resource) -> Result<(), Status> {
+        if self == Self::StrategicMerge && resource.custom.is_some() {
+            return Err(Status::new(
+                415,
+                Reason::UnsupportedMediaType,
+                "the body of the request was in an unknown format - accepted media types include: \
+                 application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
+            ));
+        }
+        Ok(())
     }
 
     /// How a patch of the kind counts for `managedFields`.

@@ -19,7 +19,6 @@ use crate::managed::Operation;
 use crate::registry::{
     self, Deleted, Resource, Target, View, WriteOptions, method_not_allowed, missing_resource,
 };
-use crate::selector::selectable_fields;
 use crate::status::Status;
 
 /// A request on a resource, with its body.
@@ -181,7 +180,7 @@ impl ResourceRequest<'_> {
 
     async fn list(&self, target: &Target) -> Result<Reply, Status> {
         let representation = self.represent(Subject::List)?;
-        let fields = selectable_fields(&target.resource.api.group, &target.resource.api.plural);
+        let fields = target.resource.selectable();
         let options = self.query.list_options(fields)?;
         let list = self.shared.registry.list(target, &options).await?;
         representation.list(&target.resource, &list, self.shared.ambient.now())
@@ -189,7 +188,7 @@ impl ResourceRequest<'_> {
 
     async fn watch(&self, target: Target) -> Result<Reply, Status> {
         let representation = self.represent(Subject::Watch)?;
-        let fields = selectable_fields(&target.resource.api.group, &target.resource.api.plural);
+        let fields = target.resource.selectable();
         let mut options = self.query.list_options(fields)?;
         if !target.name.is_empty() {
             options.fields = fields
@@ -268,9 +267,13 @@ impl ResourceRequest<'_> {
         let options = self.write_options("UpdateOptions", Operation::Update)?;
         let decoded = self.decode(view, &options)?;
         let warnings = decoded.warnings();
-        let sent = decoded.value;
+        let mut sent = decoded.value;
         self.check_name(target, &sent)?;
         self.check_namespace(target, &sent)?;
+        if target.resource.api.namespaced && view.is_object() {
+            // A body may leave out what the path says.
+            sent["metadata"]["namespace"] = target.namespace.as_str().into();
+        }
         let uid = sent["metadata"]["uid"]
             .as_str()
             .unwrap_or_default()
@@ -288,6 +291,7 @@ impl ResourceRequest<'_> {
 
     async fn patch(&self, target: &Target, view: &View) -> Result<Reply, Status> {
         let kind = PatchKind::of(self.headers)?;
+        kind.check(&target.resource)?;
         self.represent(Subject::Object)?;
         let options = self.write_options("PatchOptions", kind.operation())?;
         let patch = Patch {
@@ -343,7 +347,7 @@ impl ResourceRequest<'_> {
 
     async fn delete_collection(&self, target: &Target) -> Result<Reply, Status> {
         let representation = self.represent(Subject::List)?;
-        let fields = selectable_fields(&target.resource.api.group, &target.resource.api.plural);
+        let fields = target.resource.selectable();
         let selection = self.query.list_options(fields)?;
         let options = input::delete_options(&self.body, self.headers, &self.query)?;
         let list = self

@@ -16,6 +16,8 @@ pub(super) enum Atom<'a> {
     Map(&'a Shape),
     /// Item by item, which their keys or values identify.
     List(Items<'a>),
+    /// As the value is: objects entry by entry, all else as a whole.
+    Deduced,
 }
 
 /// How the items of a list are told apart.
@@ -47,6 +49,7 @@ impl<'a> Atom<'a> {
         match shape {
             Shape::Struct(ty) => Self::Struct(ty),
             Shape::Map(item) => Self::Map(item),
+            Shape::Any => Self::Deduced,
             _ => Self::Leaf,
         }
     }
@@ -54,9 +57,24 @@ impl<'a> Atom<'a> {
     /// The member of that name of a struct or map; a leaf where the schema does not know it.
     pub(super) fn member(self, name: &str) -> Self {
         match self {
-            Self::Struct(ty) => ty.field(name).map_or(Self::Leaf, Self::of_field),
+            Self::Struct(ty) => match ty.field(name) {
+                Some(field) => Self::of_field(field),
+                None if ty.open => Self::Deduced,
+                None => Self::Leaf,
+            },
             Self::Map(item) => Self::of_shape(item),
+            Self::Deduced => Self::Deduced,
             Self::Leaf | Self::List(_) => Self::Leaf,
+        }
+    }
+
+    /// What it is for these values, the old and the new one.
+    pub(super) fn of_values(self, old: Option<&Value>, new: Option<&Value>) -> Self {
+        let is_whole = |value: Option<&Value>| value.is_some_and(|value| !value.is_object());
+        match self {
+            Self::Deduced if is_whole(old) || is_whole(new) => Self::Leaf,
+            Self::Deduced => Self::Map(&Shape::Any),
+            other => other,
         }
     }
 

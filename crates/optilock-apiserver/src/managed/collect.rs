@@ -15,6 +15,7 @@ pub(super) fn fields(ty: &StructType, document: &Value) -> FieldSet {
 }
 
 fn collect(atom: Atom<'_>, value: &Value, path: &mut Vec<PathElement>, set: &mut FieldSet) {
+    let atom = atom.of_values(None, Some(value));
     match (atom, value) {
         (Atom::Struct(_) | Atom::Map(_), Value::Object(members)) => {
             for (name, value) in members {

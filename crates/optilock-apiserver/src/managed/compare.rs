@@ -44,6 +44,7 @@ fn walk(
     path: &mut Vec<PathElement>,
     found: &mut Comparison,
 ) {
+    let atom = atom.of_values(old, new);
     // Two hollow things are compared as a whole, so that null and empty are told apart.
     if matches!(atom, Atom::Leaf) || (is_empty(old) && is_empty(new)) {
         match (old, new) {
@@ -95,7 +96,7 @@ fn walk(
                 path.pop();
             }
         }
-        Atom::Leaf => {}
+        Atom::Leaf | Atom::Deduced => {}
     }
     if old.is_none() {
         found.added.insert(path);

@@ -15,6 +15,7 @@ fn merged(atom: Atom<'_>, left: Option<&Value>, right: Option<&Value>) -> Option
     let Some(new) = right else {
         return left.cloned();
     };
+    let atom = atom.of_values(left, right);
     match (atom, left, new) {
         (Atom::Struct(_) | Atom::Map(_), Some(Value::Object(old)), Value::Object(new)) => {
             let mut members: Map<String, Value> = old.clone();

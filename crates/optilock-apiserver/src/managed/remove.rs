@@ -13,6 +13,7 @@ pub(super) fn remove(ty: &StructType, object: &Value, fields: &FieldSet) -> Valu
 }
 
 fn removed(atom: Atom<'_>, value: &Value, fields: &FieldSet) -> Value {
+    let atom = atom.of_values(None, Some(value));
     match (atom, value) {
         (Atom::Struct(_) | Atom::Map(_), Value::Object(members)) => {
             let mut left = Map::new();

@@ -29,6 +29,9 @@ fn members(ty: &StructType, document: &Value, path: &str, problems: &mut Vec<Str
     for (name, value) in object {
         let path = format!("{path}.{name}");
         let Some(field) = ty.field(name) else {
+            if ty.open {
+                continue;
+            }
             // What is not declared ends the look at a struct.
             problems.push(format!("{path}: field not declared in schema"));
             return;

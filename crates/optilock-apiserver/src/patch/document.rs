@@ -1,7 +1,5 @@
 //! A patch body before it is applied: members in their order, duplicates kept.
 
-use std::collections::HashSet;
-
 use super::PatchError;
 use crate::schema::{Document, Node};
 
@@ -13,28 +11,6 @@ pub(super) fn parse(body: &[u8]) -> Result<Node<'_>, PatchError> {
     match Document::json(body) {
         Ok(document) => Ok(document.into_root()),
         Err(error) => Err(PatchError::Decode(error.to_string())),
-    }
-}
-
-/// Adds `<prefix>duplicate field "…"` for each member that occurs again.
-pub(super) fn duplicates(node: &Node<'_>, prefix: &str, path: &str, complaints: &mut Vec<String>) {
-    match node {
-        Node::Array(items) => {
-            for (at, item) in items.iter().enumerate() {
-                duplicates(item, prefix, &format!("{path}[{at}]"), complaints);
-            }
-        }
-        Node::Object(members) => {
-            let mut seen = HashSet::new();
-            for (name, member) in members {
-                let path = child(path, name);
-                if !seen.insert(name) {
-                    complain(complaints, format!("{prefix}duplicate field \"{path}\""));
-                }
-                duplicates(member, prefix, &path, complaints);
-            }
-        }
-        _ => {}
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::document::{child, complain, duplicates, parse};
+use super::document::{child, complain, parse};
 use super::{Check, PatchError, Patched};
 use crate::schema::Node;
 
@@ -118,7 +118,7 @@ fn complain_about(members: &[(Cow<'_, str>, Node<'_>)], path: &str, complaints: 
         if !seen.insert(name) {
             complain(complaints, format!("json patch duplicate field \"{path}\""));
         }
-        duplicates(value, "json patch ", &path, complaints);
+        value.duplicates("json patch ", &path, complaints);
     }
 }
 

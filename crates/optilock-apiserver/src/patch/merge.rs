@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::document::{duplicates, parse};
+use super::document::parse;
 use super::{Check, PatchError, Patched};
 use crate::schema::Node;
 
@@ -29,7 +29,7 @@ pub(crate) fn merge_patch(
     })?;
     let mut complaints = Vec::new();
     match &body {
-        Node::Object(_) if complaining => duplicates(&body, "", "", &mut complaints),
+        Node::Object(_) if complaining => body.duplicates("", "", &mut complaints),
         Node::Object(_) => {}
         Node::Null => return Err(invalid()),
         other if complaining => {

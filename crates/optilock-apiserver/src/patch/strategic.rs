@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use super::document::{duplicates, parse};
+use super::document::parse;
 use super::order::arrange;
 use super::{Check, PatchError, Patched};
 use crate::schema::{self, Field, PatchStrategy, Shape, StructType, TypeRef};
@@ -49,7 +49,7 @@ pub(crate) fn strategic_merge(
         }
     }
     if check == Check::Complain {
-        duplicates(&body, "", "", &mut complaints);
+        body.duplicates("", "", &mut complaints);
     }
     let shown = body.to_value();
     let patch = shown.as_object().cloned().unwrap_or_default();

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::Stored;
+use super::custom;
 use super::object::{root_mut, set_meta};
 use super::resource::Resource;
 use crate::schema::{Schema, TypeRef};
@@ -52,6 +53,13 @@ fn encode_as(ty: Option<&TypeRef>, object: &Value, out: &mut Vec<u8>) {
 /// The object with its resourceVersion, in the resource's own version.
 pub(crate) fn decode(resource: &Resource, stored: &Stored) -> Result<Value, Status> {
     let object = decode_stored(stored)?;
+    if resource.custom.is_some() {
+        return if resource.reads_as_stored() {
+            Ok(object)
+        } else {
+            custom::from_storage(resource, object)
+        };
+    }
     Ok(match resource.storage.conversion {
         None => object,
         Some(conversion) => {
@@ -60,6 +68,15 @@ pub(crate) fn decode(resource: &Resource, stored: &Stored) -> Result<Value, Stat
             resource.normalize(&object)?
         }
     })
+}
+
+/// The object with its resourceVersion, in the version in which it would be stored now.
+pub(super) fn decode_as_stored(resource: &Resource, stored: &Stored) -> Result<Value, Status> {
+    let object = decode_stored(stored)?;
+    if resource.reads_as_stored() || resource.custom.is_none() {
+        return Ok(object);
+    }
+    custom::to_storage(resource, object)
 }
 
 /// The object with its resourceVersion, as it is stored.
@@ -109,6 +126,10 @@ pub(crate) fn splice_version(stored: &Stored, out: &mut Vec<u8>) {
     };
     out.reserve(bytes.len() + 48);
     out.extend_from_slice(&bytes[..at]);
+    // What is sorted may have something before the version that does not end with a quote.
+    if matches!(bytes[at - 1], b'}' | b']' | b'0'..=b'9' | b'e' | b'l') {
+        out.push(b',');
+    }
     // Mostly `at` is behind a comma or the opening brace, but not where the metadata ends with one of the members before.
     if bytes[at - 1] == b'"' {
         out.push(b',');
@@ -125,6 +146,9 @@ pub(crate) fn splice_version(stored: &Stored, out: &mut Vec<u8>) {
 
 /// Where the resourceVersion goes: behind the last of [`BEFORE_VERSION`].
 fn version_position(bytes: &[u8]) -> Option<usize> {
+    if !bytes.starts_with(b"{\"kind\":") && !bytes.starts_with(b"{\"metadata\":") {
+        return sorted_version_position(bytes);
+    }
     const METADATA: &[u8] = b"\"metadata\":{";
     let mut at = memchr::memmem::find(bytes, METADATA)? + METADATA.len();
     for member in BEFORE_VERSION {
@@ -135,6 +159,40 @@ fn version_position(bytes: &[u8]) -> Option<usize> {
         }
     }
     Some(at)
+}
+
+/// Where the resourceVersion goes in the metadata of a custom resource, whose members are sorted: before the first
+/// member that is behind it in the alphabet.
+fn sorted_version_position(bytes: &[u8]) -> Option<usize> {
+    // At depth 1 names are those of the object, at depth 2 in the metadata those of the metadata.
+    let (mut at, mut depth, mut in_metadata) = (0, 0_usize, false);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => {
+                if in_metadata && depth == 2 {
+                    return Some(at);
+                }
+                depth = depth.checked_sub(1)?;
+            }
+            b'"' => {
+                let end = end_of_string(bytes, at)?;
+                if bytes.get(end) == Some(&b':') {
+                    let name = &bytes[at + 1..end - 1];
+                    if depth == 1 {
+                        in_metadata = name == b"metadata" && bytes.get(end + 1) == Some(&b'{');
+                    } else if depth == 2 && in_metadata && name > &b"resourceVersion"[..] {
+                        return Some(at);
+                    }
+                }
+                at = end;
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    None
 }
 
 /// The position behind the JSON string that starts at `start`.
@@ -171,6 +229,30 @@ mod tests {
             ),
             r#"{"kind":"X","metadata":{"name":"a","namespace":"b","uid":"c","resourceVersion":"42","labels":{}},"spec":{}}"#
         );
+    }
+
+    #[test]
+    fn the_version_of_a_custom_resource_stands_where_the_alphabet_puts_it() {
+        for (json, expected) in [
+            (
+                r#"{"a":{"metadata":{"x":1}},"apiVersion":"e/v1","kind":"X","metadata":{"generation":1,"name":"n","uid":"u"}}"#,
+                r#"{"a":{"metadata":{"x":1}},"apiVersion":"e/v1","kind":"X","metadata":{"generation":1,"name":"n","resourceVersion":"42","uid":"u"}}"#,
+            ),
+            (
+                r#"{"apiVersion":"e/v1","kind":"X","metadata":{"generation":1},"spec":{}}"#,
+                r#"{"apiVersion":"e/v1","kind":"X","metadata":{"generation":1,"resourceVersion":"42"},"spec":{}}"#,
+            ),
+            (
+                r#"{"apiVersion":"e/v1","kind":"X","metadata":{"labels":{"zz":"{"}}}"#,
+                r#"{"apiVersion":"e/v1","kind":"X","metadata":{"labels":{"zz":"{"},"resourceVersion":"42"}}"#,
+            ),
+            (
+                r#"{"apiVersion":"e/v1","kind":"X","metadata":{}}"#,
+                r#"{"apiVersion":"e/v1","kind":"X","metadata":{"resourceVersion":"42"}}"#,
+            ),
+        ] {
+            assert_eq!(spliced(json), expected);
+        }
     }
 
     #[test]

@@ -40,6 +40,7 @@ impl Registry {
         } else {
             set_meta(&mut object, "namespace", None);
         }
+        self.admit_custom(resource)?;
         self.admit_create(target, meta_str(&object, "name")).await?;
 
         prepare::on_write(resource, &mut object);
@@ -141,7 +142,10 @@ impl Registry {
             .commit(&key, Expected::Absent, Some(bytes.clone()))
             .await
         {
-            Ok(revision) => Ok(Stored { bytes, revision }),
+            Ok(revision) => {
+                self.committed(&target.resource).await;
+                Ok(Stored { bytes, revision })
+            }
             Err(CommitError::Mismatch(live)) => {
                 let live = live.and_then(|entry| serde_json::from_slice(&entry.value).ok());
                 Err(errors::already_exists(

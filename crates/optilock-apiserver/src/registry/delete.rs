@@ -34,6 +34,17 @@ impl Registry {
         target: &Target,
         options: &DeleteOptions,
     ) -> Result<Deleted, Status> {
+        let deleted = self.delete_object(target, options).await?;
+        self.committed(&target.resource).await;
+        Ok(deleted)
+    }
+
+    /// The same, without what the deletion brings along.
+    async fn delete_object(
+        &self,
+        target: &Target,
+        options: &DeleteOptions,
+    ) -> Result<Deleted, Status> {
         let resource = &*target.resource;
         let key = target.key();
         loop {
@@ -93,6 +104,18 @@ impl Registry {
         list: &ListOptions,
         options: &DeleteOptions,
     ) -> Result<super::List, Status> {
+        let found = self.delete_objects(target, list, options).await?;
+        self.committed(&target.resource).await;
+        Ok(found)
+    }
+
+    /// The same, without what the deletions bring along.
+    pub(super) async fn delete_objects(
+        &self,
+        target: &Target,
+        list: &ListOptions,
+        options: &DeleteOptions,
+    ) -> Result<super::List, Status> {
         let found = self.list(target, list).await?;
         for stored in &found.items {
             let object = codec::decode_stored(stored)?;
@@ -101,7 +124,7 @@ impl Registry {
                 name: meta_str(&object, "name").to_owned(),
                 ..target.clone()
             };
-            match self.delete(&one, options).await {
+            match self.delete_object(&one, options).await {
                 Err(status) if status.reason == Reason::NotFound => {}
                 Err(status) => return Err(status),
                 Ok(_) => {}
@@ -154,7 +177,7 @@ impl Registry {
                 Some(seconds.into()),
             );
             server_metadata::bump_generation(&mut object);
-            prepare::on_delete(&target.resource, &mut object);
+            prepare::on_delete(&target.resource, &mut object, old);
         } else if seconds < grace(old) {
             // A repeated deletion may only shorten the wait.
             let begun = meta_str(old, "deletionTimestamp")

@@ -39,6 +39,12 @@ pub(crate) fn method_not_allowed() -> Status {
     .with_details(Details::default())
 }
 
+/// 405 of a creation while the definition of the resource is going away.
+pub(super) fn definition_terminating(resource: &Resource) -> Status {
+    let text = "create not allowed while custom resource definition is terminating";
+    Status::new(405, Reason::MethodNotAllowed, text).with_details(details(resource, ""))
+}
+
 /// 404 for an object.
 pub(crate) fn not_found(resource: &Resource, name: &str) -> Status {
     let text = format!("{} {} not found", resource.qualified(), quote(name));

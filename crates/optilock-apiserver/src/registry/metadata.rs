@@ -46,15 +46,25 @@ pub(super) fn on_update(object: &mut Value, old: &Value) {
 
 /// Counts the generation up when the update changed what the kind says counts.
 pub(super) fn advance_generation(resource: &Resource, object: &mut Value, old: &Value) {
-    let Generation::On(paths) = resource.strategy.generation else {
-        return;
-    };
     let at = |object: &Value, path: &[&str]| {
         path.iter()
             .try_fold(object, |value, member| value.get(member))
             .cloned()
     };
-    if paths.iter().any(|path| at(object, path) != at(old, path)) {
+    let changed = match resource.strategy.generation {
+        Generation::None => false,
+        Generation::On(paths) => paths.iter().any(|path| at(object, path) != at(old, path)),
+        Generation::AllButMetadata => {
+            let counts = |name: &str| {
+                !matches!(name, "apiVersion" | "kind" | "metadata")
+                    && !(name == "status" && resource.has_status())
+            };
+            let members = [object.as_object(), old.as_object()].into_iter().flatten();
+            let mut names = members.flat_map(serde_json::Map::keys);
+            names.any(|name| counts(name) && object.get(name) != old.get(name))
+        }
+    };
+    if changed {
         bump_generation(object);
     }
 }

@@ -13,6 +13,7 @@ mod codec;
 mod continuation;
 mod convert;
 mod create;
+mod custom;
 mod delete;
 mod errors;
 mod list;
@@ -62,6 +63,7 @@ pub(crate) use watch::{WatchEvent, WatchEventType};
 pub(crate) struct Registry {
     store: Arc<dyn Store>,
     resources: RwLock<Arc<Resources>>,
+    definitions: custom::Definitions,
     ambient: Arc<Ambient>,
 }
 
@@ -114,6 +116,7 @@ impl Registry {
         Self {
             store,
             resources: RwLock::new(Arc::new(Resources::new(resource::builtin()))),
+            definitions: custom::Definitions::default(),
             ambient,
         }
     }

@@ -7,9 +7,11 @@ use serde_json::Value;
 
 use super::action;
 use super::convert::{self, Conversion};
+use super::custom::Custom;
 use super::review;
 use super::strategy::Strategy;
 use crate::schema::{self, Schema, TypeRef};
+use crate::selector::{SelectableFields, selectable_fields};
 
 /// Which part of an object a request writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +56,8 @@ pub(crate) struct Resource {
     pub(super) strategy: Strategy,
     /// How objects are stored.
     pub(super) storage: Storage,
+    /// What is particular about a custom resource; `None` for the built-in ones.
+    pub(crate) custom: Option<Custom>,
 }
 
 /// The stored form of a resource, which versions and even groups may share.
@@ -80,8 +84,25 @@ impl Resource {
     }
 
     /// What whoever uses the resource is told, in a `Warning` header.
-    pub(crate) fn warning(&self) -> Option<&'static str> {
-        self.strategy.warning
+    pub(crate) fn warning(&self) -> Option<&str> {
+        let deprecation = self.custom.as_ref().and_then(|c| c.deprecation.as_deref());
+        deprecation.or(self.strategy.warning)
+    }
+
+    /// Which fields of its objects a selector may name.
+    pub(crate) fn selectable(&self) -> &SelectableFields {
+        match &self.custom {
+            Some(custom) => &custom.selectable,
+            None => selectable_fields(&self.api.group, &self.api.plural),
+        }
+    }
+
+    /// Whether stored objects are what clients of this version are to see.
+    pub(crate) fn reads_as_stored(&self) -> bool {
+        match &self.custom {
+            Some(custom) => custom.as_stored,
+            None => self.storage.conversion.is_none(),
+        }
     }
 
     /// Whether the status is written through a path of its own.
@@ -113,7 +134,10 @@ impl Resource {
 
     /// Whether stored objects are in this resource's own version.
     pub(crate) fn is_storage_version(&self) -> bool {
-        self.storage.conversion.is_none()
+        match &self.custom {
+            Some(custom) => custom.storage_version,
+            None => self.storage.conversion.is_none(),
+        }
     }
 
     /// `apps/v1`: the version in which objects are stored.
@@ -193,5 +217,6 @@ fn resource(api: Arc<schema::Resource>) -> Resource {
         ty,
         strategy,
         storage,
+        custom: None,
     }
 }

@@ -1,7 +1,10 @@
 //! The scale subresource: a view on some members of an object.
 
-use serde_json::{Value, json};
+use std::sync::Arc;
 
+use serde_json::{Map, Value, json};
+
+use super::custom::ScalePaths;
 use super::errors;
 use super::object::{member_mut, meta_str, root_mut, set, set_meta};
 use super::resource::Resource;
@@ -10,6 +13,15 @@ use crate::status::Status;
 use crate::validation::{Path, field};
 
 /// How a kind says what its scale is.
+#[derive(Debug, Clone)]
+pub(crate) enum ScaleForm {
+    /// In `spec.replicas` and `status.replicas`, with a selector in `spec`.
+    Builtin(SelectorForm),
+    /// Where the definition of the custom resource says.
+    Custom(Arc<ScalePaths>),
+}
+
+/// How a built-in kind writes its selector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SelectorForm {
     /// `spec.selector` is a `metav1.LabelSelector`.
@@ -27,35 +39,43 @@ const SCALED: &[(&str, &str, SelectorForm)] = &[
 ];
 
 /// How the resource is scaled; `None` when it is not.
-pub(super) fn form(resource: &Resource) -> Option<SelectorForm> {
+pub(super) fn form(resource: &Resource) -> Option<ScaleForm> {
+    if let Some(custom) = &resource.custom {
+        return custom.scale.clone().map(ScaleForm::Custom);
+    }
     SCALED
         .iter()
         .find(|(group, plural, _)| {
             *group == &*resource.api.group && *plural == &*resource.api.plural
         })
-        .map(|(_, _, form)| *form)
+        .map(|(_, _, form)| ScaleForm::Builtin(*form))
 }
 
 /// The `autoscaling/v1 Scale` of an object.
 ///
 /// # Errors
 /// 500 when the stored selector can't be read.
-pub(super) fn project(form: SelectorForm, object: &Value) -> Result<Value, Status> {
+pub(super) fn project(form: &ScaleForm, object: &Value) -> Result<Value, Status> {
     let selector = match form {
-        SelectorForm::LabelSelector => LabelSelector::from_meta(object["spec"].get("selector"))
-            .map_err(|error| Status::untyped(error.to_string()))?,
-        SelectorForm::Map => {
-            let labels = json!({"matchLabels": object["spec"]["selector"]});
-            LabelSelector::from_meta(Some(&labels))
-                .map_err(|error| Status::untyped(error.to_string()))?
-        }
+        ScaleForm::Custom(paths) => at(object, &paths.selector)
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
+        ScaleForm::Builtin(form) => selector(*form, object)?,
+    };
+    let (wanted, there) = match form {
+        ScaleForm::Custom(paths) => (
+            at(object, &paths.spec_replicas),
+            at(object, &paths.status_replicas),
+        ),
+        ScaleForm::Builtin(_) => (&object["spec"]["replicas"], &object["status"]["replicas"]),
     };
     let mut scale = json!({
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {},
         "spec": {},
-        "status": {"replicas": object["status"]["replicas"].as_i64().unwrap_or(0)},
+        "status": {"replicas": there.as_i64().unwrap_or(0)},
     });
     for name in [
         "name",
@@ -69,24 +89,59 @@ pub(super) fn project(form: SelectorForm, object: &Value) -> Result<Value, Statu
             set_meta(&mut scale, name, Some(value.into()));
         }
     }
-    let replicas = object["spec"]["replicas"].as_i64().unwrap_or(0);
+    let replicas = wanted.as_i64().unwrap_or(0);
     if replicas != 0 {
         scale["spec"]["replicas"] = replicas.into();
     }
-    let selector = selector.to_string();
     if !selector.is_empty() {
         scale["status"]["selector"] = selector.into();
     }
     Ok(scale)
 }
 
+/// The value at a path such as `.spec.replicas`; null where there is none.
+fn at<'a>(object: &'a Value, path: &str) -> &'a Value {
+    let names = path.split('.').skip(1);
+    names.fold(object, |value, name| &value[name])
+}
+
+/// The members of the object that holds the value at such a path, and the name of the value.
+fn place<'a, 'p>(object: &'a mut Value, path: &'p str) -> (&'a mut Map<String, Value>, &'p str) {
+    let path = path.trim_start_matches('.');
+    let (parents, name) = path.rsplit_once('.').unwrap_or(("", path));
+    let parents = parents.split('.').filter(|name| !name.is_empty());
+    (
+        parents.fold(root_mut(object), |held, name| member_mut(held, name)),
+        name,
+    )
+}
+
+fn selector(form: SelectorForm, object: &Value) -> Result<String, Status> {
+    let selector = match form {
+        SelectorForm::LabelSelector => LabelSelector::from_meta(object["spec"].get("selector"))
+            .map_err(|error| Status::untyped(error.to_string()))?,
+        SelectorForm::Map => {
+            let labels = json!({"matchLabels": object["spec"]["selector"]});
+            LabelSelector::from_meta(Some(&labels))
+                .map_err(|error| Status::untyped(error.to_string()))?
+        }
+    };
+    Ok(selector.to_string())
+}
+
 /// The object with the number of replicas that the scale asks for, and the version that it insists on.
 ///
 /// # Errors
 /// 422 for a negative number.
-pub(super) fn merge(resource: &Resource, scale: &Value, object: &Value) -> Result<Value, Status> {
+pub(super) fn merge(
+    form: &ScaleForm,
+    resource: &Resource,
+    scale: &Value,
+    object: &Value,
+) -> Result<Value, Status> {
     let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
-    if replicas < 0 {
+    // Of a custom resource its own validation says so.
+    if replicas < 0 && matches!(form, ScaleForm::Builtin(_)) {
         let path = Path::new("spec");
         let path = path.child("replicas");
         let problem = field::Error::invalid(&path, replicas, "must be greater than or equal to 0");
@@ -106,10 +161,10 @@ pub(super) fn merge(resource: &Resource, scale: &Value, object: &Value) -> Resul
     let mut object = object.clone();
     let version = meta_str(scale, "resourceVersion").to_owned();
     set_meta(&mut object, "resourceVersion", Some(version.into()));
-    set(
-        member_mut(root_mut(&mut object), "spec"),
-        "replicas",
-        Some(replicas.into()),
-    );
+    let (members, name) = match form {
+        ScaleForm::Custom(paths) => place(&mut object, &paths.spec_replicas),
+        ScaleForm::Builtin(_) => place(&mut object, ".spec.replicas"),
+    };
+    set(members, name, Some(replicas.into()));
     Ok(object)
 }

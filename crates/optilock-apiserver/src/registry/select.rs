@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{ListOptions, Resource, Stored, Target, codec};
-use crate::selector::{FieldSelector, LabelSelector, SelectableFields, selectable_fields};
+use crate::selector::{FieldSelector, LabelSelector};
 use crate::status::Status;
 
 /// Label and field selector of one request on one resource.
@@ -12,7 +12,6 @@ pub(super) struct Selection {
     resource: Arc<Resource>,
     labels: LabelSelector,
     fields: FieldSelector,
-    selectable: &'static SelectableFields,
 }
 
 impl Selection {
@@ -21,7 +20,6 @@ impl Selection {
             resource: Arc::clone(&target.resource),
             labels: options.labels.clone(),
             fields: options.fields.clone(),
-            selectable: selectable_fields(&target.resource.api.group, &target.resource.api.plural),
         }
     }
 
@@ -39,7 +37,8 @@ impl Selection {
             return Ok(true);
         }
         let object = codec::decode(&self.resource, stored)?;
-        Ok(self.labels.matches_object(&object) && self.selectable.matches(&self.fields, &object))
+        Ok(self.labels.matches_object(&object)
+            && self.resource.selectable().matches(&self.fields, &object))
     }
 
     /// What the keys of all selected objects begin with.

@@ -10,6 +10,8 @@ pub(crate) enum Generation {
     None,
     /// A change of one of these members, given as paths from the root, counts.
     On(&'static [&'static [&'static str]]),
+    /// A change of anything but metadata and status counts.
+    AllButMetadata,
 }
 
 /// What an update through `/status` takes from the body beside the status.

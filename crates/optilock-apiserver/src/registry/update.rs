@@ -39,6 +39,22 @@ impl Registry {
         build: &mut Build<'_>,
         options: &WriteOptions,
     ) -> Result<Written, Status> {
+        let written = self
+            .update_object(target, part, uid, build, options)
+            .await?;
+        self.committed(&target.resource).await;
+        Ok(written)
+    }
+
+    /// The same, without what the write brings along.
+    pub(super) async fn update_object(
+        &self,
+        target: &Target,
+        part: Part,
+        uid: &str,
+        build: &mut Build<'_>,
+        options: &WriteOptions,
+    ) -> Result<Written, Status> {
         let resource = &*target.resource;
         let key = target.key();
         loop {
@@ -64,7 +80,7 @@ impl Registry {
                     }
                 }
             };
-            let old = codec::decode_stored(&current)?;
+            let old = codec::decode_as_stored(resource, &current)?;
             if !uid.is_empty() && uid != meta_str(&old, "uid") {
                 let live = meta_str(&old, "uid");
                 return Err(errors::wrong_uid(resource, &target.name, &key, uid, live));

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::action::{self, Action};
 use super::resource::{Part, Resource, api_version};
-use super::scale::{self, SelectorForm};
+use super::scale::{self, ScaleForm};
 use crate::schema::{Schema, TypeRef};
 use crate::status::Status;
 
@@ -20,10 +20,10 @@ pub(crate) struct View {
     form: Form,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 enum Form {
     Object(Part),
-    Scale(SelectorForm),
+    Scale(ScaleForm),
     Action(Action),
 }
 
@@ -84,7 +84,7 @@ impl View {
     /// # Errors
     /// 500 when the object can't be shown so.
     pub(crate) fn project(&self, object: &Value) -> Result<Value, Status> {
-        match self.form {
+        match &self.form {
             Form::Object(_) | Form::Action(_) => Ok(object.clone()),
             Form::Scale(form) => scale::project(form, object),
         }
@@ -100,8 +100,8 @@ impl View {
         view: Value,
         object: Option<&Value>,
     ) -> Result<Value, Status> {
-        match (self.form, object) {
-            (Form::Scale(_), Some(object)) => scale::merge(resource, &view, object),
+        match (&self.form, object) {
+            (Form::Scale(form), Some(object)) => scale::merge(form, resource, &view, object),
             _ => Ok(view),
         }
     }

@@ -20,6 +20,7 @@ pub(super) fn zero(shape: &Shape) -> Value {
         | Shape::Time
         | Shape::MicroTime
         | Shape::Raw
+        | Shape::Any
         | Shape::List(_)
         | Shape::WrappedList(_)
         | Shape::Map(_)
@@ -85,6 +86,7 @@ fn is_go_struct(shape: &Shape) -> bool {
         | Shape::Quantity
         | Shape::IntOrString
         | Shape::Raw
+        | Shape::Any
         | Shape::SchemaOrBool(_)
         | Shape::SchemaOrList(_)
         | Shape::SchemaOrStrings(_) => true,

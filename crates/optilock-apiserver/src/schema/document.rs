@@ -1,7 +1,7 @@
 //! A body that is parsed, but not yet decoded as a type: its `apiVersion` and `kind` say which.
 
 use super::node::Node;
-use super::{DecodeError, Decoded, TypeRef, json, walk, yaml};
+use super::{DecodeError, Decoded, TypeRef, json, structural, walk, yaml};
 
 /// A parsed JSON or YAML document.
 #[derive(Debug)]
@@ -78,7 +78,10 @@ impl<'a> Document<'a> {
 
     /// Decodes the document as a type.
     pub(crate) fn decode(&self, ty: &TypeRef) -> Result<Decoded, DecodeError> {
-        let mut decoded = walk::decode(ty, &self.root)?;
+        let mut decoded = match &ty.custom {
+            Some(custom) => structural::decode(&custom.schema, &self.root)?,
+            None => walk::decode(ty, &self.root)?,
+        };
         decoded
             .complaints
             .splice(0..0, self.complaints.iter().cloned());

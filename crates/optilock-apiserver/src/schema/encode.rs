@@ -42,6 +42,16 @@ fn encode(shape: &Shape, value: &Value, out: &mut Vec<u8>) {
     }
 }
 
+/// Appends an object of a custom resource: members sorted, numbers as Go writes them.
+pub(super) fn unstructured(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Number(n) if n.is_f64() => float(n, out),
+        Value::Array(items) => list(items, out, unstructured),
+        Value::Object(members) => map(members, out, unstructured),
+        scalar => untyped(scalar, out),
+    }
+}
+
 /// Appends a value that has no type of its own, maps sorted.
 pub(crate) fn untyped(value: &Value, out: &mut Vec<u8>) {
     match value {

@@ -18,6 +18,7 @@ mod node;
 mod protobuf;
 mod quantity;
 mod resources;
+mod structural;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -32,7 +33,8 @@ pub(crate) use model::{Field, Gvk, ListType, Omit, PatchStrategy, Shape, StructT
 pub(crate) use node::Node;
 pub(crate) use protobuf::Envelope;
 pub(crate) use quantity::Quantity;
-pub(crate) use resources::{Resource, Subresource, builtin_resources};
+pub(crate) use resources::{Column, Resource, Subresource, builtin_resources};
+pub(crate) use structural::{Structural, fill_defaults};
 
 use serde_json::Value;
 
@@ -107,12 +109,17 @@ impl Schema {
     pub(crate) fn normalize(&self, ty: &TypeRef, value: &Value) -> Result<Decoded, DecodeError> {
         let node = Node::from_value(value, 0)
             .ok_or_else(|| DecodeError::Syntax("exceeded max depth".into()))?;
-        walk::decode(ty, &node)
+        match &ty.custom {
+            Some(custom) => structural::normalize(&custom.schema, value.clone()),
+            None => walk::decode(ty, &node),
+        }
     }
 
     /// Turns empty lists and maps into none, as storing an object does in kube-apiserver.
     pub(crate) fn forget_empty(&self, ty: &TypeRef, value: &mut Value) {
-        if let Value::Object(object) = value {
+        if let Value::Object(object) = value
+            && ty.custom.is_none()
+        {
             nil::forget_empty(ty, object);
         }
     }
@@ -121,6 +128,7 @@ impl Schema {
     /// HTML escaped, without a newline at the end.
     pub(crate) fn encode(&self, ty: &TypeRef, value: &Value, out: &mut Vec<u8>) {
         match value {
+            value if ty.custom.is_some() => encode::unstructured(value, out),
             Value::Object(object) => encode::encode_struct(ty, object, out),
             other => encode::untyped(other, out),
         }

@@ -3,9 +3,11 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::structural::CustomKind;
 use super::table;
 
 /// Group, version and kind.
@@ -21,15 +23,38 @@ pub(crate) struct Gvk {
 
 /// Handle of a [`StructType`]; cheap to clone, dereferences to the type.
 ///
-/// It is an index into the generated table, whose row is read on its first use. What is inside is
-/// private, so that types that are made at run time can stand beside the built-in ones.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct TypeRef(u16);
+/// Of a built-in type it is an index into the generated table, whose row is read on its first use. Types of custom
+/// resources are made at run time and live as long as somebody holds them.
+#[derive(Clone)]
+pub(crate) struct TypeRef(Place);
+
+#[derive(Clone)]
+enum Place {
+    Builtin(u16),
+    Custom(Arc<StructType>),
+}
+
+impl PartialEq for TypeRef {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Place::Builtin(a), Place::Builtin(b)) => a == b,
+            (Place::Custom(a), Place::Custom(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for TypeRef {}
 
 impl TypeRef {
     /// Row `index` of the generated table.
     pub(super) fn builtin(index: u16) -> Self {
-        Self(index)
+        Self(Place::Builtin(index))
+    }
+
+    /// A type that is made at run time.
+    pub(super) fn of(ty: Arc<StructType>) -> Self {
+        Self(Place::Custom(ty))
     }
 }
 
@@ -37,7 +62,10 @@ impl Deref for TypeRef {
     type Target = StructType;
 
     fn deref(&self) -> &StructType {
-        table::builtin_type(self.0)
+        match &self.0 {
+            Place::Builtin(index) => table::builtin_type(*index),
+            Place::Custom(ty) => ty,
+        }
     }
 }
 
@@ -61,6 +89,10 @@ pub(crate) struct StructType {
     pub(super) by_json: Vec<u16>,
     /// What a protobuf field number means, sorted by number.
     pub(super) by_proto: Vec<(u32, ProtoSlot)>,
+    /// Members that the type does not declare are kept.
+    pub(crate) open: bool,
+    /// What else is known of the objects of a custom resource; `None` for all other types.
+    pub(crate) custom: Option<CustomKind>,
 }
 
 /// Where the value of a protobuf field goes.
@@ -212,6 +244,8 @@ pub(crate) enum Shape {
     IntOrString,
     /// Any JSON: `RawExtension`, `FieldsV1`, `apiextensions.JSON`. Kept as it is.
     Raw,
+    /// Any JSON of a custom resource: like [`Shape::Raw`], but owned member by member.
+    Any,
     /// A struct.
     Struct(TypeRef),
     /// A list; items are never pointers.

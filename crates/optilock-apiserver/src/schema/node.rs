@@ -2,6 +2,7 @@
 //! there, because errors and complaints are about them.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde_json::{Map, Number, Value};
 
@@ -9,6 +10,9 @@ use serde_json::{Map, Number, Value};
 /// in Rust have anyway: every later stage may recurse on an ordinary stack, and no object of the
 /// API comes near it.
 pub(super) const MAX_DEPTH: usize = 128;
+
+/// The API server keeps no more complaints than that.
+pub(super) const MAX_COMPLAINTS: usize = 100;
 
 /// A value of a document.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +54,34 @@ impl<'a> Node<'a> {
                     .map(|(key, value)| (key.to_string(), value.to_value()))
                     .collect::<Map<_, _>>(),
             ),
+        }
+    }
+
+    /// Adds `<prefix>duplicate field "…"` for each member that occurs again.
+    pub(crate) fn duplicates(&self, prefix: &str, path: &str, complaints: &mut Vec<String>) {
+        match self {
+            Self::Array(items) => {
+                for (at, item) in items.iter().enumerate() {
+                    item.duplicates(prefix, &format!("{path}[{at}]"), complaints);
+                }
+            }
+            Self::Object(members) => {
+                let mut seen = HashSet::new();
+                for (name, member) in members {
+                    let path = match path {
+                        "" => name.to_string(),
+                        path => format!("{path}.{name}"),
+                    };
+                    if !seen.insert(name) {
+                        let complaint = format!("{prefix}duplicate field \"{path}\"");
+                        if complaints.len() < MAX_COMPLAINTS && !complaints.contains(&complaint) {
+                            complaints.push(complaint);
+                        }
+                    }
+                    member.duplicates(prefix, &path, complaints);
+                }
+            }
+            _ => {}
         }
     }
 

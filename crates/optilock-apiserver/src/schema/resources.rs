@@ -1,6 +1,7 @@
 //! The resources that kube-apiserver 1.36 serves, as discovery lists them, and the columns of
 //! their tables.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
@@ -24,6 +25,9 @@ pub(crate) struct Resource {
     pub(crate) singular: Box<str>,
     /// Kind of the objects. Its group and version are the resource's own.
     pub(crate) kind: Box<str>,
+    /// Kind of lists, where it is not the kind with `List` behind it.
+    #[serde(default)]
+    pub(crate) list_kind: Option<Box<str>>,
     /// Whether objects live in a namespace.
     pub(crate) namespaced: bool,
     /// Verbs in the order of discovery, e.g. `create`, `delete`, `deletecollection`, …
@@ -70,6 +74,22 @@ pub(crate) struct Column {
     /// 0 is always shown, more only in wide output.
     #[serde(default)]
     pub(crate) priority: i32,
+    /// What the column says; empty for the built-in ones.
+    #[serde(default)]
+    pub(crate) description: Box<str>,
+    /// JSONPath of the cell; empty for the built-in ones, whose cells are computed.
+    #[serde(default)]
+    pub(crate) path: Box<str>,
+}
+
+impl Resource {
+    /// Kind of lists.
+    pub(crate) fn list_kind(&self) -> Cow<'_, str> {
+        match &self.list_kind {
+            Some(kind) => Cow::Borrowed(kind),
+            None => Cow::Owned(format!("{}List", self.kind)),
+        }
+    }
 }
 
 /// All resources, in the order in which discovery lists groups, versions and resources.

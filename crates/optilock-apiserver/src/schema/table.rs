@@ -95,6 +95,8 @@ fn parse_type(line: &str) -> StructType {
         by_json: StructType::index_by_json(&fields),
         by_proto,
         fields,
+        open: false,
+        custom: None,
     }
 }
 

@@ -7,14 +7,11 @@ use serde_json::{Map, Number, Value};
 
 use super::canonical::{complete, store, zero};
 use super::model::{Field, Shape, StructType};
-use super::node::Node;
+use super::node::{MAX_COMPLAINTS, Node};
 use super::quantity::Quantity;
 use super::time::Instant;
 use super::{DecodeError, Decoded, bytes};
 use crate::validation::gofmt::quote;
-
-/// The API server keeps no more complaints than that.
-const MAX_COMPLAINTS: usize = 100;
 
 /// Decodes a document as a type.
 pub(super) fn decode(ty: &StructType, node: &Node<'_>) -> Result<Decoded, DecodeError> {
@@ -214,7 +211,7 @@ impl<'t> Walk<'t> {
                 self.list(item, go, items)?
             }
             (Shape::Map(value), Node::Object(members)) => self.map(value, go, members, before)?,
-            (Shape::Raw, node) => node.to_value(),
+            (Shape::Raw | Shape::Any, node) => node.to_value(),
             (Shape::Time | Shape::MicroTime, node) => return self.time(shape, node),
             (Shape::Quantity, node) => quantity(node)?,
             (Shape::IntOrString, Node::String(s)) => Value::String(s.to_string()),
@@ -452,6 +449,7 @@ fn go_name(shape: &Shape, declared: &str) -> String {
         | Shape::Quantity
         | Shape::IntOrString
         | Shape::Raw
+        | Shape::Any
         | Shape::SchemaOrBool(_)
         | Shape::SchemaOrList(_)
         | Shape::SchemaOrStrings(_) => String::new(),

@@ -49,6 +49,8 @@ enum Refusal {
 #[derive(Debug)]
 pub(crate) struct SelectableFields {
     rows: &'static [Row],
+    /// Paths that can be selected besides, under their own name.
+    paths: Vec<String>,
     refusal: Refusal,
 }
 
@@ -58,17 +60,29 @@ impl SelectableFields {
     /// # Errors
     /// When it is malformed or names a field that the resource cannot be selected by.
     pub(crate) fn parse(&self, text: &str) -> Result<FieldSelector, SelectorError> {
-        FieldSelector::parse(text, |label| match self.row(label) {
-            Some(_) => Ok(()),
-            None => Err(self.refuse(label)),
+        FieldSelector::parse(text, |label| {
+            if self.row(label).is_some() || self.paths.iter().any(|path| path == label) {
+                Ok(())
+            } else {
+                Err(self.refuse(label))
+            }
         })
+    }
+
+    /// The fields of a custom resource: the metadata, and these paths.
+    pub(crate) fn custom(paths: Vec<String>) -> Self {
+        Self {
+            rows: &[NAME, NAMESPACE],
+            paths,
+            refusal: Refusal::Plain,
+        }
     }
 
     /// Whether an object of this resource matches.
     pub(crate) fn matches(&self, selector: &FieldSelector, object: &Value) -> bool {
-        selector.matches(|label, value| {
-            self.row(label)
-                .is_some_and(|row| has_value(row, object, value))
+        selector.matches(|label, value| match self.row(label) {
+            Some(row) => has_value(row.paths, row.zero, object, value),
+            None => has_value(&[label], "", object, value),
         })
     }
 
@@ -96,8 +110,8 @@ impl SelectableFields {
     }
 }
 
-fn has_value(row: &Row, object: &Value, expected: &str) -> bool {
-    let found = row.paths.iter().find_map(|path| {
+fn has_value(paths: &[&str], zero: &str, object: &Value, expected: &str) -> bool {
+    let found = paths.iter().find_map(|path| {
         let value = path
             .split('.')
             .try_fold(object, |value, part| match value {
@@ -107,7 +121,7 @@ fn has_value(row: &Row, object: &Value, expected: &str) -> bool {
         (!matches!(value, Value::Null) && value.as_str() != Some("")).then_some(value)
     });
     match found {
-        None => row.zero == expected,
+        None => zero == expected,
         Some(Value::String(text)) => text == expected,
         Some(Value::Bool(flag)) => expected == if *flag { "true" } else { "false" },
         Some(Value::Number(number)) => number.to_string().as_str() == expected,
@@ -125,12 +139,14 @@ pub(crate) fn selectable_fields(group: &str, resource: &str) -> &'static Selecta
 
 static DEFAULT: SelectableFields = SelectableFields {
     rows: &[NAME, NAMESPACE],
+    paths: Vec::new(),
     refusal: Refusal::OnlyMetadata,
 };
 
 const fn plain(rows: &'static [Row]) -> SelectableFields {
     SelectableFields {
         rows,
+        paths: Vec::new(),
         refusal: Refusal::Plain,
     }
 }
@@ -188,10 +204,12 @@ static TABLE: &[(&str, &str, SelectableFields)] = &[
     ("certificates.k8s.io", "certificatesigningrequests", plain(&[NAME, at(&["spec.signerName"])])),
     ("batch", "jobs", SelectableFields {
         rows: &[NAME, NAMESPACE, row("status.successful", &["status.succeeded"], "0")],
+        paths: Vec::new(),
         refusal: Refusal::ForKind("Job"),
     }),
     ("resource.k8s.io", "resourceslices", SelectableFields {
         rows: &[NAME, at(&["spec.nodeName"]), at(&["spec.driver"])],
+        paths: Vec::new(),
         refusal: Refusal::ForVersionedKind("resource.k8s.io/v1, Kind=ResourceSlice"),
     }),
 ];

@@ -31,7 +31,7 @@ use serde_json::{Map, Value};
 pub(crate) use path::Path;
 
 use field::ErrorList;
-use names::OnUpdate;
+use names::{NameRule, OnUpdate};
 use walk::Scope;
 
 use crate::schema::{Resource, TypeRef};
@@ -40,7 +40,7 @@ use crate::schema::{Resource, TypeRef};
 ///
 /// The object has its defaults and its generated name. Its namespace is taken to be right.
 pub(crate) fn validate_create(resource: &Resource, ty: &TypeRef, object: &Value) -> ErrorList {
-    let name = names::name_rule(&resource.group, &resource.plural);
+    let name = name_rule(resource, ty);
     let mut errors = ErrorList::new();
     metadata::of_kind(metadata(object), &name, &mut errors);
     content(ty, object, &mut errors);
@@ -60,7 +60,7 @@ pub(crate) fn validate_update(
     new: &Value,
     old: &Value,
 ) -> ErrorList {
-    let name = names::name_rule(&resource.group, &resource.plural);
+    let name = name_rule(resource, ty);
     let mut errors = ErrorList::new();
     metadata::generic(metadata(new), &mut errors);
     metadata::update(metadata(new), metadata(old), &mut errors);
@@ -85,6 +85,13 @@ pub(crate) fn service_addresses(spec: &Map<String, Value>) -> ErrorList {
     };
     addresses::cluster_ips(&scope, &mut errors);
     errors
+}
+
+fn name_rule(resource: &Resource, ty: &TypeRef) -> NameRule {
+    if ty.custom.is_some() {
+        return names::CUSTOM;
+    }
+    names::name_rule(&resource.group, &resource.plural)
 }
 
 /// All but the metadata.

@@ -37,6 +37,11 @@ const DEFAULT: NameRule = rule(format::dns1123_subdomain, OnUpdate::Update);
 const REVALIDATED: NameRule = rule(format::dns1123_subdomain, OnUpdate::Both);
 const RBAC: NameRule = rule(format::path_segment, OnUpdate::Both);
 const LABEL: NameRule = rule(format::dns1123_label, OnUpdate::Update);
+/// Of definitions and of custom resources.
+pub(super) const CUSTOM: NameRule = NameRule {
+    qualified_finalizers: false,
+    ..rule(format::dns1123_subdomain, OnUpdate::Skip)
+};
 const UNCHECKED: NameRule = rule(|_| Vec::new(), OnUpdate::Skip);
 
 /// The rules of a resource; `group` is empty for core.
@@ -60,6 +65,7 @@ const TABLE: &[(&str, &str, NameRule)] = &[
     ("", "secrets", REVALIDATED),
     ("", "serviceaccounts", REVALIDATED),
     ("", "services", LABEL),
+    ("apiextensions.k8s.io", "customresourcedefinitions", CUSTOM),
     ("apps", "controllerrevisions", REVALIDATED),
     ("apps", "statefulsets", LABEL),
     ("batch", "cronjobs", rule(cron_job, OnUpdate::Update)),

@@ -191,6 +191,7 @@ impl<'a> Components<'a> {
             Shape::Quantity => Nested::Reference(self.special(QUANTITY)),
             Shape::IntOrString => Nested::Reference(self.special(INT_OR_STRING)),
             Shape::Raw => Nested::Reference(self.special(&raw_name(ty))),
+            Shape::Any => Nested::from(Schema::default()),
             Shape::SchemaOrBool(_) => {
                 Nested::Reference(self.special(&format!("{EXTENSIONS}.JSONSchemaPropsOrBool")))
             }

@@ -1,6 +1,7 @@
 //! `metav1.Table`: objects as rows, for people.
 
 mod cells;
+mod custom;
 mod duration;
 mod include;
 mod metadata;
@@ -35,7 +36,7 @@ struct ColumnDefinition<'a> {
     #[serde(rename = "type")]
     kind: &'a str,
     format: &'a str,
-    description: &'static str,
+    description: &'a str,
     priority: i32,
 }
 
@@ -92,7 +93,7 @@ impl<'a> Table<'a> {
                 name: &column.name,
                 kind: &column.kind,
                 format: &column.format,
-                description: "",
+                description: &column.description,
                 priority: column.priority,
             })
             .collect();
@@ -132,7 +133,11 @@ impl<'a> Table<'a> {
             now,
         };
         out.extend_from_slice(b"{\"cells\":");
-        encode_untyped(&Value::Array((printer.cells)(row)), out);
+        let cells = match &self.resource.custom {
+            Some(_) => custom::cells(&self.resource.api.columns, row),
+            None => (printer.cells)(row),
+        };
+        encode_untyped(&Value::Array(cells), out);
         if let Some(conditions) = printer.conditions.and_then(|conditions| conditions(row)) {
             out.extend_from_slice(b",\"conditions\":");
             out.extend_from_slice(conditions.as_bytes());

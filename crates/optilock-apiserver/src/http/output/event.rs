@@ -58,7 +58,7 @@ impl Representation {
     ) -> Result<Vec<u8>, Status> {
         let mut out = Vec::new();
         match (&self.form, &resource.ty) {
-            (Form::Object, Some(ty)) if !resource.is_storage_version() => {
+            (Form::Object, Some(ty)) if !resource.reads_as_stored() => {
                 Schema::builtin().encode(ty, &decode(resource, stored)?, &mut out);
             }
             (Form::Object, _) => splice_version(stored, &mut out),

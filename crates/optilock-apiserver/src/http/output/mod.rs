@@ -15,7 +15,7 @@ use super::query::Query;
 use super::reply::{JSON, Reply, YAML};
 use crate::discovery::{IncludeObject, Table, list_metadata, partial_metadata};
 use crate::registry::{List, Resource, Stored, View, decode, splice_version};
-use crate::schema::{Schema, TypeRef};
+use crate::schema::{Schema, TypeRef, encode_untyped};
 use crate::status::{Details, Reason, Status};
 
 const META_GROUP: &str = "meta.k8s.io";
@@ -118,7 +118,7 @@ impl Representation {
     fn is_plain(&self, resource: &Resource) -> bool {
         matches!(self.form, Form::Object)
             && self.format == (Format::Json { pretty: false })
-            && resource.is_storage_version()
+            && resource.reads_as_stored()
     }
 
     /// One object through a view.
@@ -173,7 +173,10 @@ impl Representation {
             metadata["remainingItemCount"] = remaining.into();
         }
         let (kind, api_version) = match &self.form {
-            Form::Object => (format!("{}List", resource.api.kind), resource.api_version()),
+            Form::Object => (
+                resource.api.list_kind().into_owned(),
+                resource.api_version(),
+            ),
             Form::Metadata { version } => ("PartialObjectMetadataList".to_owned(), version.clone()),
             Form::Table { version, include } => {
                 let objects = list.items.iter().map(|item| decode(resource, item));
@@ -183,6 +186,9 @@ impl Representation {
                 return self.document(StatusCode::OK, table);
             }
         };
+        if let (Form::Object, Some(_)) = (&self.form, &resource.custom) {
+            return self.document(StatusCode::OK, self.unstructured(resource, list)?);
+        }
         let mut out = Vec::with_capacity(
             256 + list
                 .items
@@ -206,6 +212,41 @@ impl Representation {
         self.document(StatusCode::OK, out)
     }
 
+    /// A list of custom resources: members sorted, and every item says what it is.
+    fn unstructured(&self, resource: &Resource, list: &List) -> Result<Vec<u8>, Status> {
+        let mut out = Vec::with_capacity(256);
+        out.extend_from_slice(
+            format!(
+                "{{\"apiVersion\":\"{}\",\"items\":[",
+                resource.api_version()
+            )
+            .as_bytes(),
+        );
+        for (at, item) in list.items.iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            match &resource.ty {
+                Some(ty) if !resource.reads_as_stored() => {
+                    Schema::builtin().encode(ty, &decode(resource, item)?, &mut out);
+                }
+                _ => splice_version(item, &mut out),
+            }
+        }
+        let mut metadata = json!({
+            "continue": list.continue_token,
+            "resourceVersion": list.revision.to_string(),
+        });
+        if let Some(remaining) = list.remaining {
+            metadata["remainingItemCount"] = remaining.into();
+        }
+        let kind = resource.api.list_kind();
+        out.extend_from_slice(format!("],\"kind\":\"{kind}\",\"metadata\":").as_bytes());
+        encode_untyped(&metadata, &mut out);
+        out.push(b'}');
+        Ok(out)
+    }
+
     /// An item of a list: like the object, but without kind and apiVersion, which the list has said.
     fn item(&self, resource: &Resource, stored: &Stored, out: &mut Vec<u8>) -> Result<(), Status> {
         if let Form::Metadata { version } = &self.form {
@@ -213,7 +254,7 @@ impl Representation {
             return Ok(());
         }
         let start = out.len();
-        match (resource.is_storage_version(), &resource.ty) {
+        match (resource.reads_as_stored(), &resource.ty) {
             (true, _) | (_, None) => splice_version(stored, out),
             (false, Some(ty)) => Schema::builtin().encode(ty, &decode(resource, stored)?, out),
         }

@@ -14,6 +14,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
+use super::custom;
 use super::object::{member_mut, metadata_mut, root_mut, set};
 use super::resource::{Part, Resource};
 
@@ -45,6 +46,11 @@ const ON_CREATE: &[(&str, &str, Fill)] = &[
         "certificatesigningrequests",
         certificate::on_create,
     ),
+    (
+        "apiextensions.k8s.io",
+        "customresourcedefinitions",
+        custom::on_create,
+    ),
 ];
 
 /// Puts right what an update made of the old object (second), at this time.
@@ -71,6 +77,12 @@ const ON_UPDATE: &[(&str, &str, &[Part], Refill)] = &[
         "certificatesigningrequests",
         &[Part::Status, Part::Approval],
         certificate::on_update,
+    ),
+    (
+        "apiextensions.k8s.io",
+        "customresourcedefinitions",
+        &[Part::Main],
+        |definition, _, _| custom::on_update(definition),
     ),
 ];
 
@@ -143,7 +155,10 @@ fn phase_time(volume: &mut Value, old: &Value, now: &str) {
 }
 
 /// Marks an object whose deletion begins.
-pub(super) fn on_delete(resource: &Resource, object: &mut Value) {
+pub(super) fn on_delete(resource: &Resource, object: &mut Value, old: &Value) {
+    if custom::is_definition(resource) {
+        custom::on_delete(object, old);
+    }
     if is_namespace(resource) {
         phase(object, "Terminating");
     }

@@ -5,8 +5,8 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use jiff::Zoned;
 use optilock_lab::{
-    Event, EventKind, Events, Experiment, Once, OptilockUpdate, Outcome, RetryOnConflict, Runner,
-    Setup, Strategy, Target, Winners,
+    Event, EventKind, Events, Experiment, Once, OptilockCombined, OptilockUpdate, Outcome,
+    RetryOnConflict, Runner, Setup, Strategy, Target, Winners,
 };
 use tokio::{sync::mpsc::UnboundedReceiver, time::Instant};
 
@@ -137,6 +137,7 @@ impl Args {
             Winners::All,
         );
         let optilock = (Title::Optilock, method(OptilockUpdate), Winners::All);
+        let combined = (Title::Combined, method(OptilockCombined), Winners::All);
         let throttled = self.throttle.rate().map(Some);
         let free = Some(None);
         [
@@ -146,6 +147,8 @@ impl Args {
             (&retry, free),
             (&optilock, free),
             (&optilock, throttled),
+            (&combined, free),
+            (&combined, throttled),
         ]
         .into_iter()
         .filter_map(|((title, strategy, winners), throttle)| {
@@ -170,6 +173,7 @@ enum Title {
     NoRetry,
     Retry,
     Optilock,
+    Combined,
 }
 
 impl Title {
@@ -181,8 +185,12 @@ impl Title {
             ),
             Self::Retry => lang.choose("Experiment 2: retry on conflict", "2. 模拟 通过冲突重试"),
             Self::Optilock => lang.choose(
-                "The same update with optilock",
-                "3. 用 optilock 做同样的更新",
+                "The same update with optilock, every worker on its own",
+                "3. 用 optilock 做同样的更新 (各自更新)",
+            ),
+            Self::Combined => lang.choose(
+                "The same update with optilock, the workers sharing one handle",
+                "3. 用 optilock 做同样的更新 (合并写入)",
             ),
         }
     }

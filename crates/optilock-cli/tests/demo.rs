@@ -44,7 +44,7 @@ fn shows_what_the_lock_and_the_throttle_cost() {
         assert_eq!(throttle[..4], ["101", "1", "4", "12"], "{said:?}");
     }
     assert_eq!(rows(&said, "no retry").len(), 2);
-    for method in ["retry", "optilock"] {
+    for method in ["retry", "optilock", "combined"] {
         let rows = rows(&said, method);
         assert_eq!(rows.len(), 2);
         for row in rows {
@@ -58,10 +58,10 @@ fn shows_what_the_lock_and_the_throttle_cost() {
     );
     assert_eq!(
         count(&said, "final value of the custom label: 105, took "),
-        4
+        6
     );
-    // Experiment 1 has 1 in each of its 2 runs, the others 5 in each of their 4.
-    assert_eq!(count(&said, "---> [success] worker-"), 22);
+    // Experiment 1 has 1 in each of its 2 runs, the others 5 in each of their 6.
+    assert_eq!(count(&said, "---> [success] worker-"), 32);
     assert!(!said.stdout.contains('\u{1b}'), "no colours in a pipe");
 }
 

@@ -42,7 +42,7 @@ mod workload;
 pub use error::{AttemptError, CleanupError, CleanupFailure, Error, ServerError, TargetError};
 pub use event::{Event, EventKind, Events};
 pub use seed::{Experiment, Outcome, Runner, Setup, Winners, Writer};
-pub use strategy::{Once, OptilockUpdate, RetryOnConflict, Strategy};
+pub use strategy::{Once, OptilockCombined, OptilockUpdate, RetryOnConflict, Strategy};
 pub use target::Target;
 pub use transport::{Rate, TimeShares, TokenBucket};
 pub use worker::{Update, Worker};

@@ -1,9 +1,10 @@
 //! One of the workers that update the object of a run.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{Api, ResourceExt, api::PostParams};
+use optilock::{Combiner, Combiners};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use crate::{AttemptError, CounterError, EventKind, Events, transport::Ticket, workload};
@@ -19,6 +20,8 @@ pub struct Worker {
     pub(crate) name: String,
     pub(crate) seed: u64,
     pub(crate) ticket: Arc<Ticket>,
+    /// Where the workers of a run find what they share.
+    pub(crate) combiner: Arc<OnceLock<Combiner<Deployment>>>,
     pub(crate) events: Events,
 }
 
@@ -55,6 +58,20 @@ impl Worker {
     pub fn random(&self) -> impl FnMut() -> f64 + Send + use<> {
         let mut rng = StdRng::seed_from_u64(self.seed);
         move || rng.random()
+    }
+
+    /// The one handle that the workers of a run share; the first who asks makes it.
+    pub fn combiner(
+        &self,
+        options: impl FnOnce(Api<Deployment>) -> Combiners<Deployment>,
+    ) -> Combiner<Deployment> {
+        let make = || options(self.api.clone()).object(&self.name);
+        self.combiner.get_or_init(make).clone()
+    }
+
+    /// Takes part in the first round without a read of its own: the others do not wait for one.
+    pub fn joins_without_reading(&self) {
+        self.ticket.arrive();
     }
 
     /// Adds one to the counter of a copy that was read, and returns it.

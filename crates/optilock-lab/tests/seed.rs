@@ -20,8 +20,9 @@ use kube::{
 use optilock::Backoff;
 use optilock_apiserver::Server;
 use optilock_lab::{
-    AttemptError, Error, Event, EventKind, Events, Experiment, Once, OptilockUpdate, Outcome, Rate,
-    RetryOnConflict, Runner, Setup, Strategy, Target, Update, Winners, Worker,
+    AttemptError, Error, Event, EventKind, Events, Experiment, Once, OptilockCombined,
+    OptilockUpdate, Outcome, Rate, RetryOnConflict, Runner, Setup, Strategy, Target, Update,
+    Winners, Worker,
 };
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -137,6 +138,21 @@ async fn with_retries_all_workers_win() {
         assert_eq!(outcome.requests, 2 + 2 * (5 + outcome.conflicts));
         // The barrier makes all but one fail in the first round.
         assert!(outcome.conflicts >= 4);
+        assert!(lab.left().await.is_none());
+    }
+}
+
+/// Workers that share a handle are one writer: a read and a write for all of them, without a conflict.
+#[tokio::test]
+async fn who_shares_a_handle_shares_the_write() {
+    for workers in [5, 50] {
+        let mut lab = lab(workers, 4);
+        let combined = experiment(OptilockCombined, Winners::All);
+        let outcome = lab.runner.run(&combined).await.unwrap();
+        assert!(outcome.is_expected(), "{outcome:?}");
+        assert_eq!((outcome.succeeded, outcome.conflicts), (workers, 0));
+        // Creation, read, final read, and a write for each batch: who comes while one is written is in the next.
+        assert!((4..=6).contains(&outcome.requests), "{outcome:?}");
         assert!(lab.left().await.is_none());
     }
 }

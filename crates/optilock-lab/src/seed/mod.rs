@@ -222,6 +222,7 @@ impl Runner {
     /// The workers, in the order in which they start.
     fn crowd(&mut self, ledger: &Arc<Ledger>, bucket: Option<&Arc<TokenBucket>>) -> Vec<Member> {
         let round = FirstRound::new(self.setup.workers);
+        let combiner = Arc::default();
         let mut crowd: Vec<_> = (0..self.setup.workers)
             .map(|index| {
                 let (probe, ticket) = (ledger.probe(), round.ticket());
@@ -237,6 +238,7 @@ impl Runner {
                     name: self.setup.name.clone(),
                     seed: self.rng.random(),
                     ticket,
+                    combiner: Arc::clone(&combiner),
                     events: self.events.clone(),
                 };
                 Member { worker, probe }

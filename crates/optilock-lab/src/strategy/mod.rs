@@ -1,5 +1,6 @@
 //! How a worker gets its update in: one file a strategy.
 
+mod combined;
 mod once;
 mod retry_on_conflict;
 mod update;
@@ -8,6 +9,7 @@ use std::fmt::Debug;
 
 use futures::future::BoxFuture;
 
+pub use combined::OptilockCombined;
 pub use once::Once;
 pub use retry_on_conflict::RetryOnConflict;
 pub use update::OptilockUpdate;

@@ -24,7 +24,7 @@ struct Method {
     conflicts: Option<u32>,
 }
 
-const METHODS: [Method; 3] = [
+const METHODS: [Method; 4] = [
     Method {
         name: "no retry",
         last: 101,
@@ -42,6 +42,12 @@ const METHODS: [Method; 3] = [
         last: 105,
         succeeded: 5,
         conflicts: None,
+    },
+    Method {
+        name: "combined",
+        last: 105,
+        succeeded: 5,
+        conflicts: Some(0),
     },
 ];
 
@@ -129,7 +135,7 @@ no retry          101          1          4        12
 
     #[test]
     fn every_row_of_a_method_has_to_be_right() {
-        let [once, retry, optilock] = METHODS;
+        let [once, retry, optilock, _] = METHODS;
         once.check(TABLE).unwrap();
         retry.check(TABLE).unwrap();
         let error = optilock.check(TABLE).unwrap_err().to_string();

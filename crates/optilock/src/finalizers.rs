@@ -6,7 +6,7 @@ use kube::{Api, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::update::{Reason, UpdateError, Updated, update};
+use crate::update::{Reason, Unresolved, UpdateError, Updated, update};
 
 /// Adds a finalizer to an object, unless it is there already: the object then stays, even if it is deleted,
 /// until the finalizer is removed.
@@ -86,9 +86,9 @@ fn is_gone(reason: &Reason) -> bool {
             status.code == 404
         }
         Reason::Unknown {
-            unresolved: Some(crate::Unresolved::Ended(reason)),
+            unresolved: Some(unresolved),
             ..
-        } => is_gone(reason),
+        } => matches!(&**unresolved, Unresolved::Ended(reason) if is_gone(reason)),
         _ => false,
     }
 }

@@ -16,8 +16,9 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::PostParams;
-use kube::{Api, ResourceExt};
+use kube::api::{DeleteParams, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
 use network::{Fault, Network};
 use optilock::{Backoff, BoxError, Combiners, OpId, Outcome, Retry, update};
 use rand::rngs::StdRng;
@@ -36,6 +37,8 @@ struct Writer {
     api: Api<ConfigMap>,
     combiners: Combiners<ConfigMap>,
     name: String,
+    /// How long to wait for an answer.
+    patience: Duration,
     random: std::sync::Arc<std::sync::Mutex<StdRng>>,
 }
 
@@ -68,7 +71,7 @@ impl Writer {
         let params = PostParams::default();
         let write = self.api.replace(&self.name, &params, &object);
         // Without that a lost answer is waited for until the end of time.
-        match tokio::time::timeout(Duration::from_secs(35), write).await {
+        match tokio::time::timeout(self.patience, write).await {
             Ok(written) => written,
             Err(elapsed) => Err(kube::Error::Service(elapsed.into())),
         }
@@ -78,7 +81,7 @@ impl Writer {
         let backoff = Backoff::new(i64::MAX, Duration::from_millis(10)).with_jitter(3.0);
         let result = Retry::new(backoff)
             .random(self.random())
-            .on_error(|error| retriable(error), || self.replace(op))
+            .on_error(retriable, || self.replace(op))
             .await;
         // An error is what the caller takes for "it didn't happen".
         result.map_or(Outcome::Refused, |_| Outcome::Applied)
@@ -146,6 +149,7 @@ async fn exactly_once(writer: &Writer, op: &str) -> Outcome {
         .op_id(OpId::new(op).unwrap())
         .random(writer.random())
         .timeout(Duration::MAX)
+        .attempt_timeout(writer.patience)
         .apply(|object| Writer::change(object, op))
         .await;
     match result {
@@ -189,8 +193,22 @@ impl Verdict {
     }
 }
 
+/// How long to wait for an answer in virtual time.
+const PATIENCE: Duration = Duration::from_secs(35);
+
 async fn run(strategy: &Strategy, fault: Option<Fault>, updates: usize, seed: u64) -> Verdict {
     let network = Network::new();
+    run_on(&network, strategy, fault, updates, seed, PATIENCE).await
+}
+
+async fn run_on(
+    network: &Network,
+    strategy: &Strategy,
+    fault: Option<Fault>,
+    updates: usize,
+    seed: u64,
+    patience: Duration,
+) -> Verdict {
     let mut random = StdRng::seed_from_u64(seed);
     network.latency(move || Duration::from_micros(random.random_range(500..3_000)));
     let mut random = StdRng::seed_from_u64(seed + 1);
@@ -200,9 +218,10 @@ async fn run(strategy: &Strategy, fault: Option<Fault>, updates: usize, seed: u6
         random.random_bool(FAULTY).then_some(fault)
     });
     let direct: Api<ConfigMap> = Api::default_namespaced(network.direct());
+    let prefix = format!("optilock-test-{:016x}", rand::random::<u64>());
     for object in 0..OBJECTS {
         let mut map = ConfigMap::default();
-        map.metadata.name = Some(format!("counter-{object}"));
+        map.metadata.name = Some(format!("{prefix}-{object}"));
         direct.create(&PostParams::default(), &map).await.unwrap();
     }
     let client = if strategy.layer {
@@ -210,14 +229,17 @@ async fn run(strategy: &Strategy, fault: Option<Fault>, updates: usize, seed: u6
     } else {
         network.client()
     };
-    let combiners = Combiners::new(Api::default_namespaced(client.clone())).timeout(Duration::MAX);
+    let combiners = Combiners::new(Api::default_namespaced(client.clone()))
+        .timeout(Duration::MAX)
+        .attempt_timeout(patience);
     let tasks: Vec<_> = (0..OBJECTS * WRITERS)
         .map(|number| {
             let random = StdRng::seed_from_u64(seed ^ ((number as u64 + 1) << 32));
             let writer = Writer {
                 api: Api::default_namespaced(client.clone()),
                 combiners: combiners.clone(),
-                name: format!("counter-{}", number % OBJECTS),
+                name: format!("{prefix}-{}", number % OBJECTS),
+                patience,
                 random: std::sync::Arc::new(random.into()),
             };
             let update = strategy.update;
@@ -238,16 +260,17 @@ async fn run(strategy: &Strategy, fault: Option<Fault>, updates: usize, seed: u6
         told.extend(task.await.unwrap());
     }
     // Whatever is late has had its time.
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(patience).await;
 
     // What the oracle has seen is what is in the objects.
     let commits = network.commits();
     let mut counted = 0;
-    for object in direct.list(&Default::default()).await.unwrap() {
-        if object.name_any().starts_with("counter-") {
-            let n = &object.data.unwrap_or_default();
-            counted += n.get("n").map_or(0, |n| n.parse::<usize>().unwrap());
-        }
+    for object in 0..OBJECTS {
+        let name = format!("{prefix}-{object}");
+        let data = direct.get(&name).await.unwrap().data.unwrap_or_default();
+        counted += data.get("n").map_or(0, |n| n.parse::<usize>().unwrap());
+        let params = DeleteParams::default();
+        direct.delete(&name, &params).await.unwrap();
     }
     assert_eq!(counted, commits.values().sum::<usize>());
     Verdict::of(&told, &commits)
@@ -306,6 +329,32 @@ async fn soak() {
         .filter(|strategy| strategy.name.starts_with("optilock"));
     for strategy in ours {
         let verdict = run(strategy, None, updates / 4, seed).await;
+        println!("{}: {verdict:?}", strategy.name);
+        assert!(verdict.is_exactly_once(), "{verdict:?} with seed {seed}");
+    }
+}
+
+/// The same in real time, against any server: the embedded one, or that of `OPTILOCK_TEST_KUBECONFIG`.
+#[tokio::test(flavor = "multi_thread")]
+async fn live() {
+    let updates = number("OPTILOCK_LIVE_UPDATES", 400) as usize;
+    let seed = number("OPTILOCK_SOAK_SEED", 1);
+    let ours = STRATEGIES
+        .iter()
+        .filter(|strategy| strategy.name.starts_with("optilock"));
+    for strategy in ours {
+        let network = match std::env::var_os("OPTILOCK_TEST_KUBECONFIG") {
+            None => Network::new(),
+            Some(file) => {
+                let kubeconfig = Kubeconfig::read_from(file).unwrap();
+                let options = KubeConfigOptions::default();
+                let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+                let client: Client = optilock::client(config.unwrap()).unwrap();
+                Network::to(client)
+            }
+        };
+        let patience = Duration::from_secs(1);
+        let verdict = run_on(&network, strategy, None, updates / 4, seed, patience).await;
         println!("{}: {verdict:?}", strategy.name);
         assert!(verdict.is_exactly_once(), "{verdict:?} with seed {seed}");
     }

@@ -443,7 +443,7 @@ async fn unknown_outcomes_in_a_row_are_found_out() {
 /// Asserts that a write that gets no answer is unknown, and that the closure was called once.
 async fn assert_unknown(
     options: impl FnOnce(Update<'_, ConfigMap>) -> Update<'_, ConfigMap>,
-) -> (Doubt, Option<Unresolved>) {
+) -> (Doubt, Option<Box<Unresolved>>) {
     let fake = Fake::new().on_put([Fault::Silent { applied: true }]);
     let (result, calls) = counted(&api(fake.client()), options).await;
     let error = result.unwrap_err();
@@ -464,7 +464,7 @@ async fn assert_unknown(
     match error.into_reason() {
         Reason::Unknown {
             doubt, unresolved, ..
-        } => (doubt, unresolved),
+        } => (*doubt, unresolved),
         reason => panic!("{reason}"),
     }
 }
@@ -492,7 +492,7 @@ async fn steps_that_run_out_leave_it_open() {
         matches!(doubt, Doubt::AttemptTimeout(time) if time == limit),
         "{doubt}"
     );
-    assert!(matches!(unresolved, Some(Unresolved::Ended(_))));
+    assert!(matches!(unresolved.as_deref(), Some(Unresolved::Ended(_))));
 }
 
 #[tokio::test(start_paused = true)]

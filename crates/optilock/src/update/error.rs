@@ -175,9 +175,9 @@ pub enum Reason {
     Unknown {
         /// What left it open.
         #[source]
-        doubt: Doubt,
+        doubt: Box<Doubt>,
         /// Why it couldn't be found out; none if there was no time to try.
-        unresolved: Option<Unresolved>,
+        unresolved: Option<Box<Unresolved>>,
         /// The write.
         pending: Arc<Pending>,
     },

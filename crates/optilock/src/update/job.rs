@@ -435,8 +435,8 @@ impl InDoubt {
     /// The end of an update that leaves a write in doubt.
     pub(crate) fn unknown(self, unresolved: Option<Unresolved>) -> Reason {
         Reason::Unknown {
-            doubt: self.doubt,
-            unresolved,
+            doubt: Box::new(self.doubt),
+            unresolved: unresolved.map(Box::new),
             pending: self.pending,
         }
     }

@@ -17,10 +17,10 @@ use kube::client::Body;
 use kube::client::retry::RetryPolicy;
 use kube::core::Status;
 use kube::core::response::reason;
-use optilock_apiserver::{Server, ServerBuilder};
+use optilock_apiserver::Server;
 use serde_json::Value;
 use tower::retry::RetryLayer;
-use tower::{BoxError, Layer, ServiceExt};
+use tower::{BoxError, Layer};
 
 /// What becomes of one write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,16 +73,17 @@ struct State {
 /// The network with its server; clones are the same.
 #[derive(Clone)]
 pub(crate) struct Network {
-    server: Server,
+    server: Client,
     state: Arc<Mutex<State>>,
 }
 
 impl Network {
     pub(crate) fn new() -> Self {
-        Self::with(Server::builder().controllers([]))
+        Self::to(Server::builder().controllers([]).build().client())
     }
 
-    pub(crate) fn with(server: ServerBuilder) -> Self {
+    /// The network before the server that this client talks to.
+    pub(crate) fn to(server: Client) -> Self {
         let state = State {
             plan: Box::new(|| None),
             watching: || None,
@@ -91,7 +92,7 @@ impl Network {
             commits: BTreeMap::new(),
         };
         Self {
-            server: server.build(),
+            server,
             state: Arc::new(Mutex::new(state)),
         }
     }
@@ -137,7 +138,7 @@ impl Network {
 
     /// A client on the server's side of the network.
     pub(crate) fn direct(&self) -> Client {
-        self.server.client()
+        self.server.clone()
     }
 
     /// A client without any layer.
@@ -237,7 +238,7 @@ impl Network {
 
     async fn carry_out(&self, request: Request<Body>) -> Answer {
         let is_put = request.method() == Method::PUT;
-        let answer = self.server.service().oneshot(request).await?;
+        let answer = self.server.send(request).await?;
         let (parts, body) = answer.into_parts();
         let body = body.map_err(BoxError::from).boxed_unsync();
         if !is_put || !parts.status.is_success() {

@@ -8,7 +8,7 @@
 //! | know what it took and who won instead | [`Updated`], [`Effort`], [`UpdateError`], [`Winner`] |
 //! | update one object from many tasks | [`Combiner`], [`Combiners`], [`Combined`] |
 //! | create an object or change it | [`Update::or_create`] |
-//! | write a controller | [`Update::from`], [`Update::as_long_as`], [`Update::once`], [`Update::subresource`], [`add_finalizer`], [`remove_finalizer`] |
+//! | write a controller | [`Update::from`], [`Update::as_long_as`], [`Update::once`], [`Update::subresource`], [`add_finalizer`], [`remove_finalizer`], [`Fence`] |
 //! | repeat an update without doubling it | [`Update::op_id`], [`OpId`], [`Carrier`] |
 //! | find out what became of a write | [`resolve`], [`Update::resume`], [`Pending`], [`PendingSlot`], [`Reason::Unknown`] |
 //! | watch it happen | [`Update::observe`], [`Event`]; `tracing` has a span per update and an event per step |
@@ -27,6 +27,7 @@ mod combine;
 mod conflict;
 mod delays;
 mod engine;
+mod fence;
 mod finalizers;
 mod interrupt;
 mod limits;
@@ -42,6 +43,7 @@ pub use client::client;
 pub use combine::{Combined, Combiner, Combiners};
 pub use conflict::{is_apply_conflict, is_conflict, is_conflict_in};
 pub use delays::{DelayWithReset, Delays};
+pub use fence::{Fence, Unordered};
 pub use finalizers::{add_finalizer, remove_finalizer};
 pub use interrupt::{Interrupt, interrupted};
 pub use measure::describe_metrics;

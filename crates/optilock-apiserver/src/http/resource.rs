@@ -339,10 +339,12 @@ impl ResourceRequest<'_> {
     async fn delete(&self, target: &Target, view: &View) -> Result<Reply, Status> {
         let representation = self.represent(Subject::Object)?;
         let options = input::delete_options(&self.body, self.headers, &self.query)?;
-        match self.shared.registry.delete(target, &options).await? {
-            Deleted::Object(stored) => self.reply(StatusCode::OK, target, view, &stored),
-            Deleted::Gone(details) => output::gone(&representation, &details),
-        }
+        let reply = match self.shared.registry.delete(target, &options).await? {
+            Deleted::Object(stored) => self.reply(StatusCode::OK, target, view, &stored)?,
+            Deleted::Gone(details) => output::gone(&representation, &details)?,
+        };
+        let warning = target.resource.deletion_warning(&options);
+        Ok(reply.warnings(warning.map(str::to_owned).as_slice()))
     }
 
     async fn delete_collection(&self, target: &Target) -> Result<Reply, Status> {

@@ -55,6 +55,7 @@ impl Registry {
         if let Some(conversion) = resource.storage.conversion {
             object = (conversion.to_storage)(object);
         }
+        self.prioritize(target, &mut object).await?;
         self.identify(target, &mut object);
         metadata::on_create(resource, &mut object, &self.ambient);
 

@@ -155,6 +155,16 @@ pub(super) fn invalid(resource: &Resource, name: &str, errors: &[field::Error]) 
     field::invalid(&resource.api.kind, &resource.api.group, name, errors)
 }
 
+/// 403 of an admission rule.
+pub(super) fn forbidden(resource: &Resource, name: &str, why: &str) -> Status {
+    let text = format!(
+        "{} {} is forbidden: {why}",
+        resource.qualified(),
+        quote(name)
+    );
+    Status::new(403, Reason::Forbidden, text).with_details(details(resource, name))
+}
+
 /// 403 of a creation in a namespace that is going away.
 pub(super) fn terminating(resource: &Resource, name: &str, namespace: &str) -> Status {
     let text = format!(

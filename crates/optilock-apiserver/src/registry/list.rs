@@ -3,7 +3,7 @@
 use super::continuation::Continuation;
 use super::read::parse_version;
 use super::select::Selection;
-use super::{ListOptions, Registry, Stored, Target, errors};
+use super::{ListOptions, Registry, Stored, Target, component, errors};
 use crate::status::{Reason, Status};
 use crate::store::{Range, ReadError};
 use crate::validation::Path;
@@ -41,6 +41,9 @@ impl Registry {
         options: &ListOptions,
     ) -> Result<List, Status> {
         validate(options)?;
+        if component::is_component(&target.resource) {
+            return Ok(component::list());
+        }
         let selection = Selection::new(target, options);
         let prefix = selection.prefix(target);
         let (at, start) = self.starting_point(target, options)?;

@@ -1,5 +1,6 @@
 //! get
 
+use super::component;
 use super::errors;
 use super::{Registry, Stored, Target};
 use crate::status::Status;
@@ -15,6 +16,9 @@ impl Registry {
         resource_version: &str,
     ) -> Result<Stored, Status> {
         self.reached(parse_version(resource_version)?)?;
+        if component::is_component(&target.resource) {
+            return component::get(&target.name);
+        }
         self.entry(target)
             .await?
             .ok_or_else(|| errors::not_found(&target.resource, &target.name))

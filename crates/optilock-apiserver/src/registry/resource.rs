@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::DeleteOptions;
 use super::action;
+use super::component;
 use super::convert::{self, Conversion};
 use super::custom::Custom;
 use super::review;
@@ -105,6 +107,13 @@ impl Resource {
         }
     }
 
+    /// What whoever deletes an object is told, in a `Warning` header.
+    pub(crate) fn deletion_warning(&self, options: &DeleteOptions) -> Option<&'static str> {
+        self.strategy
+            .deletion_warning
+            .filter(|_| options.propagation.is_none())
+    }
+
     /// Whether the status is written through a path of its own.
     pub(crate) fn has_status(&self) -> bool {
         self.subresource("status").is_some()
@@ -122,7 +131,10 @@ impl Resource {
 
     /// Whether this server answers for the resource: it stores its objects, or answers its reviews.
     pub(crate) fn is_served(&self) -> bool {
-        self.has_objects() || review::is_review(self) || action::of(self, "").is_some()
+        self.has_objects()
+            || review::is_review(self)
+            || action::of(self, "").is_some()
+            || component::is_component(self)
     }
 
     /// Whether there are objects: reviews and bindings are only ever created, and what `componentstatuses` shows is

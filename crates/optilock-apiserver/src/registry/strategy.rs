@@ -42,6 +42,8 @@ pub(crate) struct Strategy {
     pub(crate) graceful: bool,
     /// What becomes of the dependents when the client does not say.
     pub(crate) orphans_by_default: bool,
+    /// Told to whoever deletes an object and does not say what becomes of the dependents.
+    pub(crate) deletion_warning: Option<&'static str>,
     /// Told to whoever uses the resource.
     pub(crate) warning: Option<&'static str>,
     /// Path of the keys below `/registry/` where it is not the plural name.
@@ -60,6 +62,7 @@ impl Strategy {
         returns_deleted: false,
         graceful: false,
         orphans_by_default: false,
+        deletion_warning: None,
         warning: None,
         storage: None,
     };
@@ -106,6 +109,11 @@ impl Strategy {
         self
     }
 
+    const fn deletion_warning(mut self, text: &'static str) -> Self {
+        self.deletion_warning = Some(text);
+        self
+    }
+
     const fn warning(mut self, text: &'static str) -> Self {
         self.warning = Some(text);
         self
@@ -122,6 +130,11 @@ const D: Strategy = Strategy::DEFAULT;
 /// (group, plural name, rules)
 const ROWS: &[(&str, &str, Strategy)] = &[
     // core
+    (
+        "",
+        "componentstatuses",
+        D.warning("v1 ComponentStatus is deprecated in v1.19+"),
+    ),
     (
         "",
         "endpoints",
@@ -214,7 +227,14 @@ const ROWS: &[(&str, &str, Strategy)] = &[
     ("apps", "statefulsets", D.generation(SPEC)),
     // batch
     ("batch", "cronjobs", D.generation(SPEC)),
-    ("batch", "jobs", D.generation(SPEC)),
+    (
+        "batch",
+        "jobs",
+        D.generation(SPEC).orphans_by_default().deletion_warning(
+            "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove \
+             them or set propagationPolicy=Orphan to suppress this warning",
+        ),
+    ),
     // coordination.k8s.io
     (
         "coordination.k8s.io",

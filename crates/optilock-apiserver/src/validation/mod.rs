@@ -17,10 +17,12 @@ mod pods;
 #[cfg(test)]
 pub(crate) mod recording;
 mod rules;
+mod priorities;
 mod services;
 #[cfg(test)]
 mod tests;
 mod updates;
+mod volumes;
 mod walk;
 mod workloads;
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use super::walk::Rule;
-use super::{addresses, format, pods, services, workloads};
+use super::{addresses, format, pods, priorities, services, workloads};
 
 use Rule::{Always, Between, Format, Into, Labels, NonNegative, OneOf, Required, Run, Unique};
 
@@ -229,6 +229,7 @@ const ROWS: &[(&str, &[Rule])] = &[
         Run(|port, errors| pods::port_or_name(port, "targetPort", errors)),
         Format("appProtocol", format::label_key),
     ]),
+    ("scheduling.v1.PriorityClass", &[Run(priorities::class)]),
     ("core.v1.ConfigMap", &[Run(services::config_map)]),
     ("core.v1.Secret", &[Run(services::secret)]),
     ("core.v1.PersistentVolumeClaimSpec", &[

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::field::{BadValue, Error, ErrorList};
 use super::metadata::IMMUTABLE;
 use super::path::Path;
-use super::{addresses, gofmt, metadata, walk};
+use super::{addresses, gofmt, metadata, priorities, volumes, walk, workloads};
 use crate::schema::StructType;
 
 /// One rule about the old and the new object.
@@ -44,10 +44,14 @@ const TABLE: &[(&str, &[Rule])] = &[
         Fixed(&["spec", "podFailurePolicy"], "io.k8s.api.batch.v1.PodFailurePolicy"),
         Immutable(&["spec", "backoffLimitPerIndex"]),
         Immutable(&["spec", "managedBy"]),
+        Run(workloads::job_update),
     ]),
     ("io.k8s.api.core.v1.ConfigMap", &[Freezes(&["data", "binaryData"])]),
     ("io.k8s.api.core.v1.Secret", &[Immutable(&["type"]), Freezes(&["data"])]),
+    ("io.k8s.api.core.v1.PersistentVolume", &[Run(volumes::volume_update)]),
+    ("io.k8s.api.core.v1.PersistentVolumeClaim", &[Run(volumes::claim_update)]),
     ("io.k8s.api.core.v1.Service", &[Run(addresses::update)]),
+    ("io.k8s.api.scheduling.v1.PriorityClass", &[Run(priorities::update), Immutable(&["preemptionPolicy"])]),
     ("io.k8s.api.rbac.v1.RoleBinding", &[RoleRef]),
     ("io.k8s.api.rbac.v1.ClusterRoleBinding", &[RoleRef]),
 ];

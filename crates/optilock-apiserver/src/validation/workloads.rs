@@ -7,7 +7,7 @@ use super::field::{BadValue, Error, ErrorList};
 use super::path::Path;
 use super::rules::LABEL_SELECTOR;
 use super::walk::{NEGATIVE, Scope, canonical};
-use super::{format, gofmt};
+use super::{format, gofmt, metadata};
 use crate::selector::LabelSelector;
 
 /// A selector has to be there.
@@ -292,5 +292,25 @@ pub(super) fn label_selector_expressions(selector: &Scope<'_>, errors: &mut Erro
                 errors.push(Error::invalid(&path.index(at), value, complaint));
             }
         }
+    }
+}
+
+/// A Job does its work once: what its Pods are, and how many have to succeed, stays.
+pub(super) fn job_update(new: &Value, old: &Value, errors: &mut ErrorList) {
+    let (new, before) = (&new["spec"], &old["spec"]);
+    let path = Path::new("spec");
+    let elastic = before["completionMode"] == "Indexed"
+        && !before["completions"].is_null()
+        && new["completions"] == new["parallelism"];
+    if !elastic {
+        let path = path.child("completions");
+        let (new, old) = (&new["completions"], &before["completions"]);
+        metadata::immutable(Some(new), Some(old), &path, errors);
+    }
+    let waiting = before["suspend"] == true && old["status"]["startTime"].is_null();
+    if !waiting && new["template"] != before["template"] {
+        let path = path.child("template");
+        let shown = canonical("io.k8s.api.core.v1.PodTemplateSpec", &new["template"]);
+        errors.push(Error::invalid(&path, shown, metadata::IMMUTABLE));
     }
 }

@@ -165,7 +165,11 @@ impl Representation {
         list: &List,
         now: Timestamp,
     ) -> Result<Reply, Status> {
-        let mut metadata = json!({"resourceVersion": list.revision.to_string()});
+        let mut metadata = json!({});
+        // What is stored nowhere has no version.
+        if list.revision != 0 {
+            metadata["resourceVersion"] = list.revision.to_string().into();
+        }
         if !list.continue_token.is_empty() {
             metadata["continue"] = list.continue_token.as_str().into();
         }

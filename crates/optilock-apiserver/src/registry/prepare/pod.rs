@@ -19,11 +19,6 @@ pub(super) fn on_create(pod: &mut Value) {
     let class = quality_of_service(&pod["spec"]);
     member_mut(root_mut(pod), "status").insert("qosClass".into(), class.into());
 
-    let spec = member_mut(root_mut(pod), "spec");
-    // Without a PriorityClass of the cluster's own a Pod has the lowest priority.
-    spec.entry("priority").or_insert_with(|| 0.into());
-    spec.entry("preemptionPolicy")
-        .or_insert_with(|| "PreemptLowerPriority".into());
     tolerate_trouble(pod);
 }
 

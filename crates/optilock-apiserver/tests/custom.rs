@@ -513,3 +513,164 @@ async fn versions_show_the_same_objects() {
     let seen = api.get(&format!("{one}/t")).await.expect(200);
     assert_eq!(seen["e"], 7);
 }
+
+/// Field and message of every cause.
+fn causes(answer: &Answer) -> Vec<String> {
+    let status = answer.json();
+    let causes = status["details"]["causes"].as_array().cloned();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut causes: Vec<String> = causes
+        .unwrap_or_default()
+        .iter()
+        .map(|cause| format!("{}: {}", text(&cause["field"]), text(&cause["message"])))
+        .collect();
+    // kube-apiserver looks at members in no order.
+    causes.sort_unstable();
+    causes
+}
+
+#[tokio::test]
+async fn objects_are_held_against_their_schema() {
+    let api = with_widgets().await;
+    let spec = json!({
+        "size": 30, "color": "blue", "name": "A", "when": "x", "tags": ["a", "a", "b"],
+        "ports": [{"port": 1}, {"port": 1}], "target": true, "labels": {"a": 1},
+    });
+    let refused = api.post(WIDGETS, &widget("c", spec)).await;
+    assert_eq!(refused.code, 422);
+    assert_eq!(
+        causes(&refused),
+        [
+            r#"spec.color: Unsupported value: "blue": supported values: "red", "green""#,
+            r#"spec.labels.a: Invalid value: "integer": spec.labels.a in body must be of type string: "integer""#,
+            r#"spec.name: Invalid value: "A": spec.name in body should be at least 2 chars long"#,
+            r#"spec.ports[1]: Duplicate value: {"port":1}"#,
+            "spec.size: Invalid value: 30: spec.size in body should be less than or equal to 10",
+            r#"spec.tags: Too many: 3: must have at most 2 items"#,
+            r#"spec.tags[1]: Duplicate value: "a""#,
+            r#"spec.target: Invalid value: "boolean": spec.target in body must be of type integer,string: "boolean""#,
+            r#"spec.when: Invalid value: "x": spec.when in body must be of type date-time: "x""#,
+        ]
+    );
+    for (spec, expected) in [
+        (
+            json!({"color": 5, "free": 3}),
+            vec![
+                r#"spec.color: Invalid value: "integer": spec.color in body must be of type string: "integer""#,
+                r#"spec.color: Unsupported value: 5: supported values: "red", "green""#,
+                r#"spec.free: Invalid value: "integer": spec.free in body must be of type object: "integer""#,
+                "spec.size: Required value",
+            ],
+        ),
+        (
+            json!({"size": 0.5, "name": "abcdefgh"}),
+            vec![
+                r#"<nil>: Invalid value: "": Checked value must be of type integer with format int32 in spec.size"#,
+                "spec.name: Too long: may not be more than 5 bytes",
+                r#"spec.size: Invalid value: "float64": spec.size in body must be of type int32: "float64""#,
+                "spec.size: Invalid value: 0.5: spec.size in body should be greater than or equal to 1",
+            ],
+        ),
+    ] {
+        let refused = api.post(WIDGETS, &widget("c", spec.clone())).await;
+        assert_eq!(causes(&refused), expected, "{spec}");
+    }
+    let mut without = widget("c", json!({}));
+    without.as_object_mut().unwrap().remove("spec");
+    let refused = api.post(WIDGETS, &without).await;
+    assert_eq!(causes(&refused), ["spec: Required value"]);
+    api.post(WIDGETS, &widget("w", json!({"size": 5})))
+        .await
+        .expect(201);
+    let scale = json!({"spec": {"replicas": -6}});
+    let refused = api.patch(&format!("{W}/scale"), "merge", &scale).await;
+    assert_eq!(
+        causes(&refused),
+        [
+            ".spec.size: Invalid value: -6: should be a non-negative integer",
+            "spec.size: Invalid value: -6: spec.size in body should be greater than or equal to 1",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn definitions_are_held_against_the_rules() {
+    let api = with_widgets().await;
+    let plain = json!({"type": "object"});
+    let mut wrong_name = definition("bads", "Bad", &plain);
+    wrong_name["metadata"]["name"] = "wrong.name".into();
+    let refused = api.post(DEFINITIONS, &wrong_name).await;
+    assert_eq!(
+        causes(&refused),
+        [r#"metadata.name: Invalid value: "wrong.name": must be spec.names.plural+"."+spec.group"#]
+    );
+    let schema = json!({"type": "object", "properties": {
+        "d": {"type": "object", "properties": {"x": {"type": "string"}}, "additionalProperties": {"type": "string"}},
+        "f": {"type": "string", "$ref": "#/x"},
+        "b": {"type": "foo"},
+        "h": {"type": "array", "uniqueItems": true, "items": {"type": "string"}},
+        "i": {"type": "string", "x-kubernetes-list-type": "set"},
+        "g": {"type": "array", "items": {"type": "object"}, "x-kubernetes-list-type": "map"},
+    }});
+    let refused = api
+        .post(DEFINITIONS, &definition("bads", "Bad", &schema))
+        .await;
+    const AT: &str = "spec.validation.openAPIV3Schema.properties";
+    let expected = [
+        r#"[b].type: Unsupported value: "foo": supported values: "array", "boolean", "integer", "number", "object", "string""#,
+        "[d].additionalProperties: Forbidden: additionalProperties and properties are mutual exclusive",
+        "[f].$ref: Forbidden: $ref is not supported",
+        "[g].x-kubernetes-list-map-keys: Required value: must not be empty if x-kubernetes-list-type is map",
+        "[h].uniqueItems: Forbidden: uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
+        r#"[i].type: Invalid value: "string": must be array if x-kubernetes-list-type is specified"#,
+    ];
+    assert_eq!(causes(&refused), expected.map(|rest| format!("{AT}{rest}")));
+    let immutable = json!({"spec": {"scope": "Cluster", "names": {"kind": "Other"}}});
+    let refused = api.patch(WIDGETS_DEFINITION, "merge", &immutable).await;
+    assert_eq!(
+        causes(&refused),
+        [
+            r#"spec.names.kind: Invalid value: "Other": field is immutable"#,
+            r#"spec.scope: Invalid value: "Cluster": field is immutable"#,
+        ]
+    );
+    let renamed = json!([{"op": "replace", "path": "/spec/versions/0/name", "value": "v2"}]);
+    let refused = api.patch(WIDGETS_DEFINITION, "json", &renamed).await;
+    assert_eq!(
+        causes(&refused),
+        [
+            "status.storedVersions[0]: Invalid value: \"v1\": missing from spec.versions; v1 was previously a storage \
+             version, and must remain in spec.versions until a storage migration ensures no data remains persisted in \
+             v1 and removes v1 from status.storedVersions"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn openapi_has_the_schema_of_the_definition() {
+    let api = with_widgets().await;
+    let index = api.get("/openapi/v3").await.expect(200);
+    assert!(index["paths"].get("apis/example.com/v1").is_some());
+    let document = api.get("/openapi/v3/apis/example.com/v1").await.expect(200);
+    let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
+    assert!(
+        paths.contains(
+            &&"/apis/example.com/v1/namespaces/{namespace}/widgets/{name}/scale".to_owned()
+        ),
+        "{paths:?}"
+    );
+    let schemas = &document["components"]["schemas"];
+    let widget = &schemas["com.example.v1.Widget"];
+    assert_eq!(
+        widget["properties"]["spec"]["properties"]["size"],
+        json!({"type": "integer", "format": "int32", "minimum": 1, "maximum": 10})
+    );
+    let kind = json!([{"group": "example.com", "kind": "Widget", "version": "v1"}]);
+    assert_eq!(widget["x-kubernetes-group-version-kind"], kind);
+    assert!(schemas.get("com.example.v1.WidgetList").is_some());
+    assert!(
+        schemas
+            .get("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")
+            .is_some()
+    );
+}

@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
+use super::custom::is_definition;
 use super::errors;
 use super::object::meta_str;
 use super::resource::{Part, Resource};
 use crate::status::Status;
-use crate::validation::{self, approvals, field, pod_updates};
+use crate::validation::{self, Path, approvals, definitions, field, pod_updates};
 
 /// Finds what is wrong with the new object (first) as the successor of the old one.
 type Judge = fn(&Value, &Value, &mut field::ErrorList);
@@ -43,11 +44,46 @@ pub(super) fn on_create(resource: &Resource, object: &Value) -> Result<(), Statu
     let Some(ty) = &resource.storage.ty else {
         return Ok(());
     };
-    refuse(
-        resource,
-        object,
-        &validation::validate_create(&resource.api, ty, object),
-    )
+    let mut problems = validation::validate_create(&resource.api, ty, object);
+    if is_definition(resource) {
+        definitions::check(object, &mut problems);
+    }
+    by_schema(resource, object, None, &mut problems);
+    refuse(resource, object, &problems)
+}
+
+/// Adds what a custom resource breaks of its schema.
+fn by_schema(
+    resource: &Resource,
+    new: &Value,
+    old: Option<&Value>,
+    problems: &mut field::ErrorList,
+) {
+    let kind = resource.ty.as_ref().and_then(|ty| ty.custom.as_ref());
+    let (Some(custom), Some(kind)) = (&resource.custom, kind) else {
+        return;
+    };
+    let before = problems.len();
+    validation::custom::check(&kind.schema, new, problems);
+    if let Some(scale) = &custom.scale {
+        for place in [&scale.spec_replicas, &scale.status_replicas] {
+            validation::custom::replicas(new, place, problems);
+        }
+    }
+    if !kind.schema.has_rules {
+        return;
+    }
+    // Rules are about objects of the right form.
+    if problems[before..]
+        .iter()
+        .any(|problem| problem.kind.is_about_form())
+    {
+        let detail = "some validation rules were not checked because the object was invalid; correct the existing \
+                      errors to complete validation";
+        problems.push(field::Error::invalid(&Path::ROOT, &Value::Null, detail));
+    } else {
+        custom.check_rules(new, old, problems);
+    }
 }
 
 /// Refuses an object that may not replace `old`.
@@ -71,6 +107,11 @@ pub(super) fn on_update(
     {
         judge(new, old, &mut problems);
     }
+    if is_definition(resource) && part == Part::Main {
+        definitions::check_update(new, old, &mut problems);
+        definitions::check(new, &mut problems);
+    }
+    by_schema(resource, new, Some(old), &mut problems);
     refuse(resource, new, &problems)
 }
 

@@ -18,6 +18,10 @@ pub(crate) enum ErrorKind {
     Invalid,
     /// A value outside of a closed list.
     NotSupported,
+    /// A value of another type than its schema says.
+    TypeInvalid,
+    /// A list with more items than it may have.
+    TooMany,
     /// A value that may not be set here or now.
     Forbidden,
     /// A value that has to be unique and is not.
@@ -35,6 +39,8 @@ impl ErrorKind {
             Self::Required => "FieldValueRequired",
             Self::Invalid => "FieldValueInvalid",
             Self::NotSupported => "FieldValueNotSupported",
+            Self::TypeInvalid => "FieldValueTypeInvalid",
+            Self::TooMany => "FieldValueTooMany",
             Self::Forbidden => "FieldValueForbidden",
             Self::Duplicate => "FieldValueDuplicate",
             Self::TooLong => "FieldValueTooLong",
@@ -42,10 +48,19 @@ impl ErrorKind {
         }
     }
 
+    /// Whether the value has not the form that its schema says, so that nothing more can be said about it.
+    pub(crate) fn is_about_form(self) -> bool {
+        matches!(
+            self,
+            Self::NotSupported | Self::Required | Self::TooLong | Self::TooMany | Self::TypeInvalid
+        )
+    }
+
     fn text(self) -> &'static str {
         match self {
             Self::Required => "Required value",
-            Self::Invalid => "Invalid value",
+            Self::Invalid | Self::TypeInvalid => "Invalid value",
+            Self::TooMany => "Too many",
             Self::NotSupported => "Unsupported value",
             Self::Forbidden => "Forbidden",
             Self::Duplicate => "Duplicate value",
@@ -154,6 +169,31 @@ impl Error {
             format!("supported values: {}", quoted.join(", "))
         };
         Self::new(ErrorKind::NotSupported, path, Some(value.into()), detail)
+    }
+
+    /// The same with a list of values of any type, in its own order.
+    pub(crate) fn not_supported_value(path: &Path<'_>, value: &Value, supported: &[Value]) -> Self {
+        let supported: Vec<String> = supported.iter().map(|s| BadValue::from(s).0).collect();
+        let detail = format!("supported values: {}", supported.join(", "));
+        Self::new(ErrorKind::NotSupported, path, Some(value.into()), detail)
+    }
+
+    /// `Invalid value: value: detail`, for a value of the wrong type.
+    pub(crate) fn type_invalid(
+        path: &Path<'_>,
+        value: impl Into<BadValue>,
+        detail: impl Into<String>,
+    ) -> Self {
+        let value = Some(value.into());
+        Self::new(ErrorKind::TypeInvalid, path, value, detail.into())
+    }
+
+    /// `Too many: count: must have at most N items`.
+    pub(crate) fn too_many(path: &Path<'_>, count: u64, most: u64) -> Self {
+        let unit = if most == 1 { "item" } else { "items" };
+        let detail = format!("must have at most {most} {unit}");
+        let count = Some(BadValue(count.to_string()));
+        Self::new(ErrorKind::TooMany, path, count, detail)
     }
 
     /// `Forbidden[: detail]`.

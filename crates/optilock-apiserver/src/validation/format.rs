@@ -254,3 +254,21 @@ pub(crate) fn percent(text: &str) -> Vec<String> {
         "[0-9]+%",
     )]
 }
+/// A DNS label that begins with a letter.
+pub(crate) fn dns1035_label(text: &str) -> Vec<String> {
+    let mut errors = Vec::new();
+    if text.len() > 63 {
+        errors.push("must be no more than 63 characters".to_owned());
+    }
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let begins = text.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
+    if !begins || !text.bytes().all(inner) || text.ends_with('-') {
+        errors.push(
+            "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic \
+             character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for \
+             validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
+                .to_owned(),
+        );
+    }
+    errors
+}

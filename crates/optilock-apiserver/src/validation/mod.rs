@@ -6,6 +6,10 @@
 
 pub(crate) mod addresses;
 pub(crate) mod approvals;
+#[cfg(feature = "cel")]
+pub(crate) mod cel;
+pub(crate) mod custom;
+pub(crate) mod definitions;
 pub(crate) mod field;
 pub(crate) mod format;
 pub(crate) mod gofmt;

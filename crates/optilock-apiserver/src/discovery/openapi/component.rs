@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::schema::{Nested, Reference, Schema, SchemaKind};
+use super::schema::{Definition, Nested, Reference, Schema, SchemaKind};
 use crate::registry::Resource;
 use crate::schema::{self, Field, Gvk, ListType, Omit, PatchStrategy, Shape, StructType, TypeRef};
 
@@ -24,6 +24,8 @@ pub(super) struct Components<'a> {
     kinds: HashMap<String, Vec<SchemaKind>>,
     schemas: BTreeMap<String, Schema>,
     pending: Vec<TypeRef>,
+    /// Types of custom resources.
+    given: BTreeMap<String, Value>,
 }
 
 impl<'a> Components<'a> {
@@ -35,6 +37,7 @@ impl<'a> Components<'a> {
             kinds: HashMap::new(),
             schemas: BTreeMap::new(),
             pending: Vec::new(),
+            given: BTreeMap::new(),
         }
     }
 
@@ -45,6 +48,9 @@ impl<'a> Components<'a> {
 
     /// The type of a kind.
     pub(super) fn kind(&mut self, gvk: &Gvk) -> Option<Reference> {
+        if let Some(reference) = self.custom(gvk) {
+            return Some(reference);
+        }
         let ty = schema::Schema::builtin().kind(&gvk.group, &gvk.version, &gvk.kind)?;
         let kind = schema_kind(&gvk.group, &gvk.version, &gvk.kind);
         let kinds = self.kinds.entry(ty.name.to_string()).or_default();
@@ -77,12 +83,59 @@ impl<'a> Components<'a> {
     }
 
     /// All types.
-    pub(super) fn schemas(mut self) -> BTreeMap<String, Schema> {
+    pub(super) fn schemas(mut self) -> BTreeMap<String, Definition> {
         while let Some(ty) = self.pending.pop() {
             let schema = self.schema(&ty);
             self.schemas.insert(ty.name.to_string(), schema);
         }
-        self.schemas
+        let made = self.schemas.into_iter();
+        let made = made.map(|(name, schema)| (name, Definition::Made(Box::new(schema))));
+        let given = self.given.into_iter();
+        made.chain(given.map(|(name, schema)| (name, Definition::Given(schema))))
+            .collect()
+    }
+
+    /// A custom resource, or a list of them.
+    fn custom(&mut self, gvk: &Gvk) -> Option<Reference> {
+        let resources = self.resources;
+        let resource = resources.iter().find(|resource| {
+            let api = &resource.api;
+            resource.custom.is_some()
+                && api.group == gvk.group
+                && api.version == gvk.version
+                && (api.kind == gvk.kind || api.list_kind() == *gvk.kind)
+        })?;
+        let ty = resource.ty.as_ref()?;
+        let kind = ty.custom.as_ref()?;
+        let is_list = resource.api.kind != gvk.kind;
+        let metadata = format!("{META}.{}", if is_list { "ListMeta" } else { "ObjectMeta" });
+        let metadata = schema::Schema::builtin().type_named(&metadata)?;
+        let metadata = serde_json::to_value(self.reference(&metadata)).ok()?;
+        let text = json!({"type": "string"});
+        let mut definition = if is_list {
+            let item = serde_json::to_value(Reference::to(&ty.name)).ok()?;
+            json!({
+                "type": "object",
+                "required": ["items"],
+                "properties": {"items": {"type": "array", "items": item}, "metadata": metadata},
+            })
+        } else {
+            let mut definition = kind.published.clone();
+            definition["properties"]["metadata"] = json!({"allOf": [metadata]});
+            definition
+        };
+        definition["properties"]["apiVersion"] = text.clone();
+        definition["properties"]["kind"] = text;
+        definition["x-kubernetes-group-version-kind"] =
+            json!([schema_kind(&gvk.group, &gvk.version, &gvk.kind)]);
+        let name = if is_list {
+            format!("{}List", ty.name)
+        } else {
+            ty.name.to_string()
+        };
+        let reference = Reference::to(&name);
+        self.given.insert(name, definition);
+        Some(reference)
     }
 
     fn reference(&mut self, ty: &TypeRef) -> Reference {

@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::registry::Resource;
 use component::Components;
 use operation::{Operation, PathItem};
-use schema::Schema;
+use schema::Definition;
 
 pub(super) use index::{Index, index};
 
@@ -41,7 +41,7 @@ struct Info {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ComponentsSection {
-    schemas: BTreeMap<String, Schema>,
+    schemas: BTreeMap<String, Definition>,
     security_schemes: BTreeMap<&'static str, SecurityScheme>,
 }
 

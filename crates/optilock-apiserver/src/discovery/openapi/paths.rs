@@ -27,7 +27,7 @@ pub(super) fn add(
         return;
     };
     let list = Gvk {
-        kind: format!("{}List", kind.kind).into(),
+        kind: resource.api.list_kind().into(),
         ..kind.clone()
     };
     let has = |verb: &str| resource.api.verbs.iter().any(|v| &**v == verb);
@@ -36,7 +36,8 @@ pub(super) fn add(
     let paths_of = ResourcePaths {
         resource,
         list: has("list").then(|| components.kind(&list)).flatten(),
-        watch_event: has("watch").then(|| components.meta("WatchEvent")),
+        watch_event: (has("watch") && resource.custom.is_none())
+            .then(|| components.meta("WatchEvent")),
         delete_options: components
             .meta_if("DeleteOptions", has("delete") || has("deletecollection")),
         status: components.meta_if("Status", has("delete") || has("deletecollection")),

@@ -92,6 +92,14 @@ impl From<Schema> for Nested {
     }
 }
 
+/// A named type: one that is made of what the server knows, or one that a definition gives.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Definition {
+    Made(Box<Schema>),
+    Given(Value),
+}
+
 /// A kind that a type stands for.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
 pub(super) struct SchemaKind {

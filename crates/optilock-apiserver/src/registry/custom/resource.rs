@@ -11,6 +11,9 @@ use crate::registry::resource::{Resource, Storage, api_version};
 use crate::registry::strategy::{Generation, StatusUpdate, Strategy};
 use crate::schema::{self, Column, Gvk, Subresource, TypeRef};
 use crate::selector::SelectableFields;
+#[cfg(feature = "cel")]
+use crate::validation::cel::Rules;
+use crate::validation::field::ErrorList;
 
 /// Verbs of every custom resource, in the order in which discovery lists them.
 const VERBS: [&str; 8] = [
@@ -40,6 +43,20 @@ pub(crate) struct Custom {
     pub(crate) selectable: SelectableFields,
     /// Where the scale is.
     pub(crate) scale: Option<Arc<ScalePaths>>,
+    #[cfg(feature = "cel")]
+    rules: Rules,
+}
+
+impl Custom {
+    /// Adds what an object breaks of the rules of its schema.
+    #[cfg(feature = "cel")]
+    pub(crate) fn check_rules(&self, new: &Value, old: Option<&Value>, problems: &mut ErrorList) {
+        self.rules.check(new, old, problems);
+    }
+
+    /// Without CEL the rules are kept, and not looked at.
+    #[cfg(not(feature = "cel"))]
+    pub(crate) fn check_rules(&self, _: &Value, _: Option<&Value>, _: &mut ErrorList) {}
 }
 
 /// Where a custom resource keeps its scale: paths such as `.spec.replicas`.
@@ -182,6 +199,8 @@ fn custom(definition: &Value, version: &Value, is_storage: bool) -> Custom {
         terminating: is_deleting(definition),
         deprecation,
         selectable: SelectableFields::custom(selectable.collect()),
+        #[cfg(feature = "cel")]
+        rules: Rules::compile(&version["schema"]["openAPIV3Schema"]),
         scale: scale.is_object().then(|| {
             Arc::new(ScalePaths {
                 spec_replicas: text(&scale["specReplicasPath"]).to_owned(),

@@ -150,13 +150,6 @@ impl Structural {
             has_rules,
         }
     }
-
-    /// Whether the type at the end of a simple path (`.spec.size`) is this; `None` when there is no such field.
-    pub(crate) fn at(&self, path: &str) -> Option<&Self> {
-        path.strip_prefix('.')?
-            .split('.')
-            .try_fold(self, |schema, name| schema.properties.get(name))
-    }
 }
 
 /// A kind of a custom resource: its OpenAPI name and its schema as it is in the definition.

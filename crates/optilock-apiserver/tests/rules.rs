@@ -1,0 +1,86 @@
+//! `x-kubernetes-validations`: rules in CEL.
+//!
+//! The expected answers are those of kube-apiserver 1.36.3 to the same requests.
+#![cfg(feature = "cel")]
+
+mod common;
+
+use common::Api;
+use serde_json::{Value, json};
+
+const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+const RULED: &str = "/apis/example.com/v1/namespaces/default/ruleds";
+
+async fn with_rules() -> Api {
+    let api = Api::new();
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "ruleds.example.com"},
+        "spec": {
+            "group": "example.com",
+            "names": {"plural": "ruleds", "kind": "Ruled"},
+            "scope": "Namespaced",
+            "versions": [{
+                "name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object", "required": ["spec"], "properties": {"spec": {
+                    "type": "object",
+                    "required": ["size"],
+                    "properties": {"size": {"type": "integer"}, "name": {"type": "string"}},
+                    "x-kubernetes-validations": [
+                        {"rule": "self.size < 9", "message": "too big"},
+                        {"rule": "!has(oldSelf.name) || self.name == oldSelf.name"},
+                    ],
+                }}}},
+            }],
+        },
+    });
+    api.post(DEFINITIONS, &definition).await.expect(201);
+    api
+}
+
+fn ruled(spec: &Value) -> Value {
+    json!({"apiVersion": "example.com/v1", "kind": "Ruled", "metadata": {"name": "r"}, "spec": spec})
+}
+
+#[tokio::test]
+async fn rules_are_kept() {
+    let api = with_rules().await;
+    let refused = api.post(RULED, &ruled(&json!({"size": 10}))).await;
+    assert_eq!(
+        refused.refusal().2,
+        r#"Ruled.example.com "r" is invalid: spec: Invalid value: too big"#
+    );
+    let status = refused.json();
+    let cause = json!({"reason": "FieldValueInvalid", "message": "Invalid value: too big", "field": "spec"});
+    assert_eq!(status["details"]["causes"], json!([cause]));
+}
+
+#[tokio::test]
+async fn rules_about_transitions_see_the_old_object() {
+    let api = with_rules().await;
+    api.post(RULED, &ruled(&json!({"size": 1, "name": "abc"})))
+        .await
+        .expect(201);
+    let path = format!("{RULED}/r");
+    let refused = api
+        .patch(&path, "merge", &json!({"spec": {"name": "abd"}}))
+        .await;
+    assert_eq!(
+        refused.refusal().2,
+        r#"Ruled.example.com "r" is invalid: spec: Invalid value: failed rule: !has(oldSelf.name) || self.name == oldSelf.name"#
+    );
+    api.patch(&path, "merge", &json!({"spec": {"size": 2}}))
+        .await
+        .expect(200);
+}
+
+#[tokio::test]
+async fn rules_wait_for_an_object_of_the_right_form() {
+    let api = with_rules().await;
+    let refused = api.post(RULED, &ruled(&json!({"size": "x"}))).await;
+    assert_eq!(
+        refused.refusal().2,
+        r#"Ruled.example.com "r" is invalid: [spec.size: Invalid value: "string": spec.size in body must be of type integer: "string", <nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation]"#
+    );
+}

@@ -1,5 +1,6 @@
 //! The `optilock` command.
 
+mod check;
 mod demo;
 mod duration;
 mod failure;
@@ -27,6 +28,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::Args),
     Demo(demo::Args),
     Serve(serve::Args),
 }
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
     };
     let done = runtime.block_on(async {
         match cli.command {
+            Command::Check(args) => check::run(args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Serve(args) => serve::run(args).await,
         }

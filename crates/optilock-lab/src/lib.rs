@@ -2,7 +2,8 @@
 //!
 //! A [`Runner`] lets workers update one object at the same time, on any API server
 //! ([`Target`]), by a [`Strategy`], behind a client-side throttle ([`Rate`]) or without one. What
-//! happens is told as it happens ([`Events`]), and counted and timed ([`Outcome`]).
+//! happens is told as it happens ([`Events`]), and counted and timed ([`Outcome`]). What was asked and
+//! answered can be recorded as a [`history`], of which a [`check`](check::check) proves that no update was lost or doubled.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -30,8 +31,10 @@
 //! # }
 //! ```
 
+pub mod check;
 mod error;
 mod event;
+pub mod history;
 mod seed;
 mod strategy;
 mod target;

@@ -1,0 +1,197 @@
+//! `optilock check`: judges a history.
+
+use std::{
+    fs::File,
+    io::{self, BufReader, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use console::Alignment;
+use optilock_lab::{
+    check::{Rule, Verdict, Violation, check},
+    history::{History, HistoryError},
+};
+
+use crate::{
+    failure::{Code, Failure},
+    table::{Column, Group, Table},
+    term::{Role, Screen},
+};
+
+/// Prove that no update of a recorded history was lost or doubled, or say which one was
+///
+/// A history is a file of JSON Lines that a run has recorded. The exit code is 0 if everything in it
+/// is as a correct server would have it, 1 if not, and 2 if the file is no history.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The file, or - for standard input
+    #[arg(value_name = "HISTORY")]
+    history: PathBuf,
+    /// Write the verdict as JSON to this file, or with - to standard output instead of the table
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
+    let path = args.history.clone();
+    let judged = tokio::task::spawn_blocking(move || -> Result<Verdict, Failure> {
+        Ok(check(&read(&path)?))
+    });
+    let verdict = judged.await.map_err(io::Error::from)??;
+    let to_stdout = args.json.as_deref() == Some(Path::new("-"));
+    if let Some(path) = args.json.as_deref().filter(|_| !to_stdout) {
+        let failed = |error: io::Error| {
+            let message = format!("can't write the verdict to {}: {error}", path.display());
+            Failure::new(Code::Failed, message).hint("give --json a file that you may write")
+        };
+        write_json(File::create(path).map_err(failed)?, &verdict).map_err(failed)?;
+    }
+    if to_stdout {
+        write_json(io::stdout().lock(), &verdict)?;
+    } else {
+        show(&verdict)?;
+    }
+    Ok(if verdict.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        Code::Failed.into()
+    })
+}
+
+fn read(path: &Path) -> Result<History, Failure> {
+    if path == Path::new("-") {
+        return History::read(io::stdin().lock())
+            .map_err(|error| no_history("the standard input", &error));
+    }
+    let file = File::open(path).map_err(|error| {
+        let message = format!("can't read the history {}: {error}", path.display());
+        Failure::new(Code::Usage, message).hint("HISTORY is a file that a run has recorded")
+    })?;
+    History::read(BufReader::with_capacity(1 << 20, file))
+        .map_err(|error| no_history(&path.display().to_string(), &error))
+}
+
+fn no_history(name: &str, error: &HistoryError) -> Failure {
+    let failure = Failure::new(Code::Usage, format!("{name} is no history: {error}"));
+    match error {
+        HistoryError::Line { line, .. } => failure.hint(format!(
+            "the {} lines before can be checked alone: head -n {} FILE | optilock check -",
+            line - 1,
+            line - 1
+        )),
+        _ => failure.hint("docs/history.md describes the format"),
+    }
+}
+
+fn write_json(mut output: impl Write, verdict: &Verdict) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut output, verdict)?;
+    output.write_all(b"\n")
+}
+
+/// The verdict for people.
+fn show(verdict: &Verdict) -> io::Result<()> {
+    let screen = Screen::new();
+    let lines = table(verdict).lines(screen.width());
+    for (index, line) in lines.iter().enumerate() {
+        let role = if index == 0 { Role::Title } else { Role::Plain };
+        screen.line(role, line)?;
+    }
+    for rule in Rule::ALL {
+        let mut shown = verdict.violations.iter().filter(|one| one.rule == *rule);
+        let Some(first) = shown.next() else { continue };
+        screen.line(Role::Plain, "")?;
+        show_violation(&screen, first)?;
+        let more = shown.count() as u64;
+        let untold = verdict.violated(*rule).saturating_sub(more + 1);
+        for other in verdict
+            .violations
+            .iter()
+            .filter(|one| one.rule == *rule)
+            .skip(1)
+        {
+            screen.text(Role::Bad, &format!("{}: {}", rule.id(), other.message))?;
+        }
+        if untold > 0 {
+            screen.text(Role::Plain, &format!("{}: and {untold} more", rule.id()))?;
+        }
+    }
+    screen.line(Role::Plain, "")?;
+    screen.text(
+        if verdict.is_ok() {
+            Role::Good
+        } else {
+            Role::Bad
+        },
+        &conclusion(verdict),
+    )
+}
+
+/// What is wrong, and the lines that show it.
+fn show_violation(screen: &Screen, violation: &Violation) -> io::Result<()> {
+    let Violation {
+        rule, uid, message, ..
+    } = violation;
+    screen.text(Role::Bad, &format!("{}: {message} (uid {uid})", rule.id()))?;
+    for excerpt in &violation.excerpt {
+        let record = serde_json::to_string(&excerpt.record)?;
+        screen.line(Role::Plain, &format!("  line {}: {record}", excerpt.line))?;
+    }
+    Ok(())
+}
+
+/// How often each rule was applied and violated.
+fn table(verdict: &Verdict) -> Table {
+    let column = |header, alignment| Column {
+        headers: vec![header],
+        alignment,
+    };
+    let rows = verdict.rules.iter().map(|tally| {
+        let cells = [tally.checked.to_string(), tally.violated.to_string()];
+        [tally.rule.id().to_owned()]
+            .into_iter()
+            .chain(cells)
+            .collect()
+    });
+    Table {
+        columns: vec![
+            column("rule", Alignment::Left),
+            column("checked", Alignment::Right),
+            column("violated", Alignment::Right),
+        ],
+        groups: vec![Group {
+            title: totals(verdict),
+            rows: rows.collect(),
+        }],
+    }
+}
+
+fn totals(verdict: &Verdict) -> String {
+    let totals = &verdict.totals;
+    format!(
+        "{} operations on {} objects: {} writes, {} reads, {} conflicts ({} own), {} refused, {} unknown; {} watch \
+         events",
+        totals.operations,
+        totals.objects,
+        totals.writes,
+        totals.reads,
+        totals.conflicts,
+        totals.own_conflicts,
+        totals.refused,
+        totals.unknown,
+        totals.watch_events,
+    )
+}
+
+fn conclusion(verdict: &Verdict) -> String {
+    let violated = verdict.rules.iter().filter(|tally| tally.violated > 0);
+    let names: Vec<_> = violated.map(|tally| tally.rule.id()).collect();
+    let judged = verdict.totals.operations - verdict.totals.not_judged;
+    match names.as_slice() {
+        [] if judged == 0 && verdict.totals.watch_events == 0 => {
+            "nothing to judge: the history has no operation on an object with a uid".to_owned()
+        }
+        [] => "no update was lost or doubled".to_owned(),
+        names => format!("violated: {}", names.join(", ")),
+    }
+}

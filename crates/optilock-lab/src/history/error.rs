@@ -55,6 +55,9 @@ pub enum Problem {
         /// Where and why not.
         source: serde_json::Error,
     },
+    /// It isn't a JSON object.
+    #[error("not a JSON object, which begins with {{")]
+    NoObject,
     /// It is JSON, but says neither what was done nor what was watched.
     #[error("neither an operation, which has \"op_id\", nor a watch event, which has \"type\"")]
     Neither,

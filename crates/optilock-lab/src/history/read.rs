@@ -95,6 +95,10 @@ impl<R: BufRead> Reader<R> {
 
     fn parse(&mut self) -> Result<Record, Problem> {
         let line = self.buffer.as_slice();
+        // serde would take the fields from an array too.
+        if line.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Problem::NoObject);
+        }
         let Shape { op_id, kind } = json("record of a history", line)?;
         let (record, problem) = match (op_id, kind) {
             (Some(_), None) => {

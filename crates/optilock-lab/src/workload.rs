@@ -12,7 +12,7 @@ use k8s_openapi::{
 use kube::{ResourceExt, api::ObjectMeta};
 
 /// The label that is the counter.
-const COUNTER: &str = "biz-version";
+pub(crate) const COUNTER: &str = "biz-version";
 
 /// The counter of a new object.
 pub(crate) const INITIAL: i64 = 100;

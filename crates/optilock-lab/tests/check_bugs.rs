@@ -13,7 +13,7 @@ use optilock_lab::check::{Rule, Verdict, check};
 /// How many seeds a test runs.
 fn seeds() -> u64 {
     let asked = std::env::var("OPTILOCK_CHECK_SEEDS").ok();
-    asked.map_or(200, |seeds| seeds.parse().unwrap())
+    asked.map_or(50, |seeds| seeds.parse().unwrap())
 }
 
 /// In at least 99 of 100 runs in which the bug struck, one of these rules says so.

@@ -17,7 +17,7 @@ use stateright::semantics::{ConsistencyTester, LinearizabilityTester, Sequential
 /// How many seeds a test runs.
 fn seeds() -> u64 {
     let asked = std::env::var("OPTILOCK_CHECK_SEEDS").ok();
-    asked.map_or(300, |seeds| seeds.parse().unwrap())
+    asked.map_or(100, |seeds| seeds.parse().unwrap())
 }
 
 /// One object that counts, as an API server should keep it.

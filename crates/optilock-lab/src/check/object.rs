@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::history::{Numbered, Operation, Outcome, Record, ResourceVersion, WatchEvent};
+use crate::history::{Numbered, Operation, Outcome, Record, ResourceVersion, Verb, WatchEvent};
 
 /// Everything that a history says of one uid.
 #[derive(Debug)]
@@ -39,6 +39,19 @@ impl<'a> Version<'a> {
     /// The record that shows best where it comes from.
     pub(super) fn evidence(&self) -> usize {
         self.writer().map_or(self.seen, |(index, _)| index)
+    }
+
+    /// A write that was sent without a base and has changed nothing is answered with the version that is there. It didn't
+    /// make it, if somebody else has.
+    fn forget_idle_writers(&mut self) {
+        if self.writers.len() < 2 {
+            return;
+        }
+        let is_sure = |op: &Operation| op.base.is_some() || op.verb == Verb::Create;
+        match self.writers.iter().any(|(_, op)| is_sure(op)) {
+            true => self.writers.retain(|(_, op)| is_sure(op)),
+            false => self.writers.truncate(1),
+        }
     }
 
     fn tell(&mut self, index: usize, value: Option<i64>) {
@@ -138,6 +151,9 @@ impl<'a> Object<'a> {
                 }
                 Told::Seen(value) => version.tell(index, value),
             }
+        }
+        for version in &mut versions {
+            version.forget_idle_writers();
         }
         versions
     }

@@ -17,7 +17,7 @@ use kube::{
 
 use optilock_apiserver::Server;
 
-use crate::{Error, ServerError, TargetError};
+use crate::{Error, ServerError, TargetError, history::Recorder};
 
 /// How long the first question to a server may take.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(20);
@@ -91,6 +91,14 @@ impl Target {
             client,
             address: address.into(),
             has_controllers,
+        }
+    }
+
+    /// The same server, with a client whose requests are recorded.
+    pub fn recorded(self, recorder: &Recorder) -> Self {
+        Self {
+            client: recorder.record(&self.client),
+            ..self
         }
     }
 

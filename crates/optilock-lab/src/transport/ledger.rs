@@ -149,6 +149,10 @@ impl Books {
     }
 }
 
+/// An actor of a run: 0 is the run itself, the workers follow in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Actor(pub(crate) usize);
+
 /// One actor's hand on the [`Ledger`].
 #[derive(Debug, Clone)]
 pub(crate) struct Probe {
@@ -162,6 +166,11 @@ impl Probe {
         let mut books = self.ledger.books.lock();
         books.advance(Instant::now());
         books.actors[self.actor] = activity;
+    }
+
+    /// Whose hand it is.
+    pub(crate) fn actor(&self) -> Actor {
+        Actor(self.actor)
     }
 
     /// Counts a request that goes to the server.

@@ -52,9 +52,11 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<A>) -> Self::Future {
+    fn call(&mut self, mut request: Request<A>) -> Self::Future {
         let is_update = request.method() == Method::PUT;
         let probe = self.probe.clone();
+        // For the recorder, which stands behind all meters.
+        request.extensions_mut().insert(probe.actor());
         let answer = self.inner.call(request);
         Box::pin(async move {
             probe.count_request();

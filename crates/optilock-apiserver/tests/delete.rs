@@ -63,6 +63,33 @@ async fn preconditions_name_the_kind() {
 }
 
 #[tokio::test]
+async fn nothing_depends_on_an_event() {
+    let api = Api::new();
+    let events = "/api/v1/namespaces/default/events";
+    let event = json!({"metadata": {"name": "e"}, "involvedObject": {"namespace": "default"}});
+    api.post(events, &event).await.expect(201);
+    let path = format!("{events}/e?propagationPolicy=Foreground");
+    assert_eq!(api.delete(&path).await.expect(200)["status"], "Success");
+}
+
+#[tokio::test]
+async fn a_dry_deletion_of_a_pod_shows_its_mark() {
+    let api = Api::new();
+    let pods = "/api/v1/namespaces/default/pods";
+    let pod =
+        json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+    api.post(pods, &pod).await.expect(201);
+    let dry = api
+        .delete(&format!("{pods}/p?dryRun=All"))
+        .await
+        .expect(200);
+    assert_eq!(dry["metadata"]["deletionGracePeriodSeconds"], 0);
+    assert_eq!(dry["metadata"]["generation"], 2);
+    let live = api.get(&format!("{pods}/p")).await.expect(200);
+    assert!(live["metadata"].get("deletionTimestamp").is_none());
+}
+
+#[tokio::test]
 async fn a_finalizer_holds_the_object_until_it_is_taken_away() {
     let api = Api::new();
     let path = format!("{CONFIGMAPS}/a");

@@ -339,9 +339,10 @@ impl ResourceRequest<'_> {
     async fn delete(&self, target: &Target, view: &View) -> Result<Reply, Status> {
         let representation = self.represent(Subject::Object)?;
         let options = input::delete_options(&self.body, self.headers, &self.query)?;
-        let reply = match self.shared.registry.delete(target, &options).await? {
-            Deleted::Object(stored) => self.reply(StatusCode::OK, target, view, &stored)?,
-            Deleted::Gone(details) => output::gone(&representation, &details)?,
+        let reply = match self.shared.registry.delete(target, &options).await {
+            Ok(Deleted::Object(stored)) => self.reply(StatusCode::OK, target, view, &stored)?,
+            Ok(Deleted::Gone(details)) => output::gone(&representation, &details)?,
+            Err(status) => Reply::status(&status, self.pretty),
         };
         let warning = target.resource.deletion_warning(&options);
         Ok(reply.warnings(warning.map(str::to_owned).as_slice()))
@@ -357,7 +358,10 @@ impl ResourceRequest<'_> {
             .registry
             .delete_collection(target, &selection, &options)
             .await?;
-        representation.list(&target.resource, &list, self.shared.ambient.now())
+        let reply = representation.list(&target.resource, &list, self.shared.ambient.now())?;
+        let warning = target.resource.deletion_warning(&options);
+        let warning = warning.filter(|_| !list.items.is_empty());
+        Ok(reply.warnings(warning.map(str::to_owned).as_slice()))
     }
 
     fn check_name(&self, target: &Target, object: &serde_json::Value) -> Result<(), Status> {

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::object::{finalizers, is_deleting, meta_str, metadata, set_meta};
 use super::read::parse_unsigned;
+use super::strategy::Dependents;
 use super::{
     DeleteOptions, Deleted, ListOptions, Propagation, Registry, Stored, Target, admit, codec,
     errors, metadata as server_metadata, prepare,
@@ -70,7 +71,12 @@ impl Registry {
                 return Ok(Deleted::Object(stored(current.revision)));
             }
             if options.dry_run {
-                return Ok(errors::gone(resource, &old, current));
+                let last = if in_two_steps {
+                    stored(current.revision)
+                } else {
+                    current
+                };
+                return Ok(errors::gone(resource, &old, last));
             }
             let value = (holds || in_two_steps).then(|| bytes.clone());
             match self
@@ -136,13 +142,11 @@ impl Registry {
     /// The object with all the marks of its deletion.
     fn marked(&self, target: &Target, old: &Value, options: &DeleteOptions) -> Value {
         let mut object = old.clone();
-        let propagation = options.propagation.or_else(|| {
-            target
-                .resource
-                .strategy
-                .orphans_by_default
-                .then_some(Propagation::Orphan)
-        });
+        let propagation = match target.resource.strategy.dependents {
+            Dependents::Deleted => options.propagation,
+            Dependents::Orphaned => options.propagation.or(Some(Propagation::Orphan)),
+            Dependents::None => None,
+        };
         if let Some(propagation) = propagation {
             let mut kept: Vec<&str> = finalizers(old)
                 .into_iter()

@@ -25,6 +25,17 @@ pub(crate) enum StatusUpdate {
     StatusOnly,
 }
 
+/// What becomes of the dependents of a deleted object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dependents {
+    /// They go, when the client does not say that they stay.
+    Deleted,
+    /// They stay, when the client does not say that they go.
+    Orphaned,
+    /// There are none, whatever the client says.
+    None,
+}
+
 /// Rules of one resource.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Strategy {
@@ -40,8 +51,8 @@ pub(crate) struct Strategy {
     pub(crate) returns_deleted: bool,
     /// Deletion waits for the kubelet to end the containers.
     pub(crate) graceful: bool,
-    /// What becomes of the dependents when the client does not say.
-    pub(crate) orphans_by_default: bool,
+    /// What becomes of the dependents of a deleted object.
+    pub(crate) dependents: Dependents,
     /// Told to whoever deletes an object and does not say what becomes of the dependents.
     pub(crate) deletion_warning: Option<&'static str>,
     /// Told to whoever uses the resource.
@@ -61,7 +72,7 @@ impl Strategy {
         status: StatusUpdate::Metadata,
         returns_deleted: false,
         graceful: false,
-        orphans_by_default: false,
+        dependents: Dependents::Deleted,
         deletion_warning: None,
         warning: None,
         storage: None,
@@ -105,7 +116,12 @@ impl Strategy {
     }
 
     const fn orphans_by_default(mut self) -> Self {
-        self.orphans_by_default = true;
+        self.dependents = Dependents::Orphaned;
+        self
+    }
+
+    const fn without_dependents(mut self) -> Self {
+        self.dependents = Dependents::None;
         self
     }
 
@@ -142,7 +158,7 @@ const ROWS: &[(&str, &str, Strategy)] = &[
             .storage("services/endpoints")
             .warning("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
     ),
-    ("", "events", D.create_on_update()),
+    ("", "events", D.create_on_update().without_dependents()),
     ("", "limitranges", D.create_on_update()),
     ("", "nodes", D.storage("minions")),
     ("", "persistentvolumeclaims", D.returns_deleted()),
@@ -242,7 +258,11 @@ const ROWS: &[(&str, &str, Strategy)] = &[
         D.strict().create_on_update(),
     ),
     // events.k8s.io
-    ("events.k8s.io", "events", D.create_on_update()),
+    (
+        "events.k8s.io",
+        "events",
+        D.create_on_update().without_dependents(),
+    ),
     // discovery.k8s.io
     (
         "discovery.k8s.io",

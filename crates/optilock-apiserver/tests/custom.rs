@@ -264,7 +264,7 @@ async fn what_is_no_object_of_the_kind_is_refused() {
     }
     let headers = [("content-type", "application/vnd.kubernetes.protobuf")];
     let refused = api.call(Method::POST, WIDGETS, &headers, "k8s\0").await;
-    assert!([400, 415].contains(&refused.code.as_u16()));
+    assert_eq!(refused.code, 415);
 }
 
 #[tokio::test]

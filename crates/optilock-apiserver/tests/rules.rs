@@ -84,3 +84,18 @@ async fn rules_wait_for_an_object_of_the_right_form() {
         r#"Ruled.example.com "r" is invalid: [spec.size: Invalid value: "string": spec.size in body must be of type integer: "string", <nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation]"#
     );
 }
+
+#[tokio::test]
+async fn a_rule_that_is_no_expression_is_refused() {
+    let api = with_rules().await;
+    let path = format!("{DEFINITIONS}/ruleds.example.com");
+    let rule = json!([{
+        "op": "replace",
+        "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec/x-kubernetes-validations/0/rule",
+        "value": "self >",
+    }]);
+    let (code, _, message) = api.patch(&path, "json", &rule).await.refusal();
+    assert_eq!(code, 422);
+    let beginning = r#"CustomResourceDefinition.apiextensions.k8s.io "ruleds.example.com" is invalid: spec.validation.openAPIV3Schema.properties[spec].x-kubernetes-validations[0].rule: Invalid value: {"Rule":"self \u003e","Message":"too big","MessageExpression":"","Reason":null,"FieldPath":"","OptionalOldSelf":null}: compilation failed: "#;
+    assert!(message.starts_with(beginning), "{message}");
+}

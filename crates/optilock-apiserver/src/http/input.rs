@@ -43,14 +43,18 @@ impl MediaType {
             "" | "application/json" => Ok(Self::Json),
             "application/yaml" => Ok(Self::Yaml),
             "application/vnd.kubernetes.protobuf" => Ok(Self::Protobuf),
-            _ => Err(Status::new(
-                415,
-                Reason::UnsupportedMediaType,
-                "the body of the request was in an unknown format - accepted media types include: \
-                 application/json, application/yaml, application/vnd.kubernetes.protobuf",
-            )),
+            _ => Err(unsupported()),
         }
     }
+}
+
+fn unsupported() -> Status {
+    Status::new(
+        415,
+        Reason::UnsupportedMediaType,
+        "the body of the request was in an unknown format - accepted media types include: \
+         application/json, application/yaml, application/vnd.kubernetes.protobuf",
+    )
 }
 
 /// The media type in `Content-Type` without its parameters, in lower case.
@@ -150,6 +154,10 @@ impl<'a> Parsed<'a> {
 /// 400 with kube-apiserver's text.
 pub(super) fn object(body: &[u8], expected: &Expected<'_>) -> Result<Decoded, Status> {
     let view = expected.view;
+    // Custom resources have no messages.
+    if view.ty.custom.is_some() && expected.media_type == MediaType::Protobuf {
+        return Err(unsupported());
+    }
     let (parsed, meta) =
         Parsed::parse(body, expected.media_type).map_err(|why| unrecognized(view, &why, body))?;
     if let Some(refused) = refuse_custom(view, &parsed, &meta, body) {
@@ -179,14 +187,6 @@ pub(super) fn object(body: &[u8], expected: &Expected<'_>) -> Result<Decoded, St
 /// Refuses what is no custom resource of the path's kind and version. It has to say itself what it is.
 fn refuse_custom(view: &View, parsed: &Parsed<'_>, meta: &TypeMeta, body: &[u8]) -> Option<Status> {
     view.ty.custom.as_ref()?;
-    if matches!(parsed, Parsed::Protobuf(_)) {
-        return Some(Status::new(
-            415,
-            Reason::UnsupportedMediaType,
-            "the body of the request was in an unknown format - accepted media types include: \
-             application/json, application/yaml",
-        ));
-    }
     if meta.kind.is_empty() {
         let shown = String::from_utf8_lossy(body);
         let why = format!("Object 'Kind' is missing in '{shown}'");

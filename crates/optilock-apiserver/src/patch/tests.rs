@@ -354,7 +354,8 @@ proptest! {
         let ours = patched_json(&document, &operations.clone().into());
         let strict: json_patch::Patch = serde_json::from_value(operations.into()).expect("a patch");
         let mut expected = document;
-        if json_patch::patch(&mut expected, &strict).is_ok() {
+        // Not `patch`, whose way back from a failure can panic.
+        if json_patch::patch_unsafe(&mut expected, &strict).is_ok() {
             prop_assert_eq!(ours, Some(expected));
         }
     }

@@ -8,6 +8,16 @@ use serde_json::Value;
 use super::field::{BadValue, Error, ErrorList};
 use super::path::Path;
 
+/// Whether a rule is an expression at all.
+///
+/// # Errors
+/// What the compiler says.
+pub(super) fn compile(rule: &str) -> Result<(), String> {
+    kube_cel::cel::Program::compile(rule)
+        .map(|_| ())
+        .map_err(|error| error.to_string())
+}
+
 /// The rules of one schema, compiled.
 pub(crate) struct Rules(CompiledSchema);
 

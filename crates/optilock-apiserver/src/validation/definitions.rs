@@ -486,6 +486,8 @@ fn rules(schema: &Value, path: &Path<'_>, errors: &mut ErrorList) {
                 &path.child("rule"),
                 "rule is not specified",
             ));
+        } else {
+            compiles(rule, &path.child("rule"), errors);
         }
         let message = text(&rule["message"]);
         if message.contains('\n') || message.contains('\r') {
@@ -494,6 +496,34 @@ fn rules(schema: &Value, path: &Path<'_>, errors: &mut ErrorList) {
         }
     }
 }
+
+/// Rules are compiled when there is nothing else to complain about.
+#[cfg(feature = "cel")]
+fn compiles(rule: &Value, path: &Path<'_>, errors: &mut ErrorList) {
+    if !errors.is_empty() {
+        return;
+    }
+    if let Err(why) = super::cel::compile(text(&rule["rule"])) {
+        let member = |name: &str| gofmt::json(&Value::from(text(&rule[name])));
+        let shown = BadValue::internal(&[
+            ("Rule", member("rule")),
+            ("Message", member("message")),
+            ("MessageExpression", member("messageExpression")),
+            ("Reason", gofmt::json(&rule["reason"])),
+            ("FieldPath", member("fieldPath")),
+            ("OptionalOldSelf", gofmt::json(&rule["optionalOldSelf"])),
+        ]);
+        errors.push(Error::invalid(
+            path,
+            shown,
+            format!("compilation failed: {why}"),
+        ));
+    }
+}
+
+/// Without CEL there is nothing to compile them with.
+#[cfg(not(feature = "cel"))]
+fn compiles(_: &Value, _: &Path<'_>, _: &mut ErrorList) {}
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()

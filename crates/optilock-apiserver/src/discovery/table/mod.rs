@@ -106,7 +106,7 @@ impl<'a> Table<'a> {
     }
 
     fn rows(&self, printer: &Printer, objects: &[Value], now: Timestamp, out: &mut Vec<u8>) {
-        if objects.is_empty() && printer.is_generic() {
+        if objects.is_empty() && printer.is_generic() && self.resource.custom.is_none() {
             // A Go slice that nothing was appended to.
             out.extend_from_slice(b"null");
             return;

@@ -107,7 +107,7 @@ fn bad_lines_are_named() {
     assert_eq!(message, "line 2: \"return_ns\" is before \"invoke_ns\"");
     let message = refused(&[HEADER, "{\"op_id\":"]);
     assert!(
-        message.starts_with("line 2: no record of a history: EOF"),
+        message.starts_with("line 2: no operation: EOF"),
         "{message}"
     );
     for line in ["\u{0}", "nonsense"] {

@@ -1,5 +1,6 @@
 use std::{collections::HashSet, io::BufRead, io::Read as _, sync::Arc};
 
+use memchr::memmem;
 use serde::{
     Deserialize,
     de::{DeserializeOwned, IgnoredAny},
@@ -99,9 +100,8 @@ impl<R: BufRead> Reader<R> {
         if line.trim_ascii_start().first() != Some(&b'{') {
             return Err(Problem::NoObject);
         }
-        let Shape { op_id, kind } = json("record of a history", line)?;
-        let (record, problem) = match (op_id, kind) {
-            (Some(_), None) => {
+        let (record, problem) = match shape(line)? {
+            (true, false) => {
                 let mut operation: Operation = json("operation", line)?;
                 for name in operation.uid.iter_mut() {
                     intern(&mut self.names, name);
@@ -114,7 +114,7 @@ impl<R: BufRead> Reader<R> {
                 let problem = operation.problem();
                 (Record::Operation(operation), problem)
             }
-            (None, Some(_)) => {
+            (false, true) => {
                 let mut event: WatchEvent = json("watch event", line)?;
                 for name in event.uid.iter_mut() {
                     intern(&mut self.names, name);
@@ -122,8 +122,8 @@ impl<R: BufRead> Reader<R> {
                 let problem = event.problem();
                 (Record::WatchEvent(event), problem)
             }
-            (None, None) => return Err(Problem::Neither),
-            (Some(_), Some(_)) => return Err(Problem::Both),
+            (false, false) => return Err(Problem::Neither),
+            (true, true) => return Err(Problem::Both),
         };
         match problem {
             None => Ok(record),
@@ -157,6 +157,20 @@ struct Shape {
     op_id: Option<IgnoredAny>,
     #[serde(default, rename = "type")]
     kind: Option<IgnoredAny>,
+}
+
+/// Whether a line has what an operation has, and what a watch event has.
+fn shape(line: &[u8]) -> Result<(bool, bool), Problem> {
+    let has = |key: &str| memmem::find(line, key.as_bytes()).is_some();
+    match (has("\"op_id\""), has("\"type\"")) {
+        // Most lines: reading them will tell whether this is really a field.
+        (true, false) => Ok((true, false)),
+        (false, true) => Ok((false, true)),
+        _ => {
+            let Shape { op_id, kind } = json("record of a history", line)?;
+            Ok((op_id.is_some(), kind.is_some()))
+        }
+    }
 }
 
 fn json<T: DeserializeOwned>(what: &'static str, line: &[u8]) -> Result<T, Problem> {

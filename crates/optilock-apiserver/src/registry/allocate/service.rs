@@ -14,6 +14,9 @@ use crate::validation::{Path, field, service_addresses};
 
 type Spec = Map<String, Value>;
 
+/// Whether a Service of that type has something.
+type Has = fn(&Spec) -> bool;
+
 /// Provides one write of a Service with what it needs.
 pub(super) struct Provider<'a> {
     pub(super) registry: &'a Registry,
@@ -87,7 +90,7 @@ pub(super) fn held(registry: &Registry, spec: &Value) -> Vec<String> {
 }
 
 /// What a type does not have and an update leaves as it was goes away when the type changes.
-const DEPENDENT: &[(fn(&Spec) -> bool, &[&str])] = &[
+const DEPENDENT: &[(Has, &[&str])] = &[
     (
         has_address,
         &[

@@ -1,5 +1,6 @@
 //! What can go wrong beside a server's own refusals, which are answers.
 
+use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -52,7 +53,7 @@ impl Error {
     }
 
     /// A file that is not what it should be.
-    pub(crate) fn malformed(at: impl ToString, message: impl ToString) -> Self {
+    pub(crate) fn malformed(at: impl Display, message: impl Display) -> Self {
         Self::Malformed {
             at: at.to_string(),
             message: message.to_string(),

@@ -128,7 +128,8 @@ impl Symbols {
         for (place, (name, base)) in self.names.iter().enumerate() {
             text = text.replace(name, &format!("{base}<name {}>", place + 1));
         }
-        for address in &self.addresses {
+        // The longer one first: it may begin like another.
+        for address in self.addresses.iter().rev() {
             text = text.replace(address, "<address>");
         }
         for port in &self.ports {

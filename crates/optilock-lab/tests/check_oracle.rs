@@ -99,7 +99,7 @@ fn small(seed: u64, bug: Option<Bug>) -> Plan {
         objects: 1,
         workers: 2 + u32::try_from(seed % 2).unwrap(),
         updates: 1,
-        faults: if seed % 5 == 0 { 30 } else { 0 },
+        faults: if seed.is_multiple_of(5) { 30 } else { 0 },
         foreign: false,
         watchers: false,
         ..Plan::new(seed, bug)

@@ -8,6 +8,7 @@ mod bench;
 mod client_go;
 mod control_plane;
 mod kubectl;
+mod record;
 mod schema;
 mod test;
 
@@ -28,6 +29,8 @@ pub(crate) enum Command {
     /// The client-go programs.
     #[command(subcommand)]
     ClientGo(client_go::Command),
+    /// Record what the control plane answers to the requests in conformance/corpus.
+    Record(record::Args),
     /// Generate the data of the built-in types, and its test vectors, from the Go types and a
     /// control plane.
     Schema(schema::Args),
@@ -42,6 +45,7 @@ impl Command {
             Self::ControlPlane(command) => command.run(),
             Self::Kubectl(command) => command.run(),
             Self::ClientGo(command) => command.run(),
+            Self::Record(args) => record::run(&args),
             Self::Schema(args) => schema::run(&args),
         }
     }

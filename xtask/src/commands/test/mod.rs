@@ -2,6 +2,7 @@
 
 mod checks;
 mod client_go;
+mod conformance;
 mod demo;
 mod go;
 mod kubectl;
@@ -52,6 +53,8 @@ enum Stage {
     Go,
     /// The generated data of the built-in types is what the Go types and the control plane say.
     Schema,
+    /// The control plane answers as it was recorded.
+    Conformance,
     /// client-go 0.36 and 0.26 run the experiments on `optilock serve` and on the control plane.
     ClientGo,
     /// kubectl does and says the same on `optilock serve` and on the control plane.
@@ -81,7 +84,12 @@ impl Stage {
     fn needs_go(self) -> bool {
         match self {
             Self::Fmt | Self::Clippy | Self::Test | Self::Doc | Self::Demo => false,
-            Self::Go | Self::Schema | Self::ClientGo | Self::Kubectl | Self::DemoCluster => true,
+            Self::Go
+            | Self::Schema
+            | Self::Conformance
+            | Self::ClientGo
+            | Self::Kubectl
+            | Self::DemoCluster => true,
         }
     }
 
@@ -93,6 +101,7 @@ impl Stage {
             Self::Doc => rust::doc(context),
             Self::Go => go::run(context),
             Self::Schema => schema::run(context),
+            Self::Conformance => conformance::run(context),
             Self::ClientGo => client_go::run(context),
             Self::Kubectl => kubectl::run(context),
             Self::Demo => demo::embedded(context),

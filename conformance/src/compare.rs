@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::recording::Played;
 
 /// Longer values are cut where a difference is shown.
-const SHOWN: usize = 400;
+const SHOWN: usize = 2000;
 
 /// Members that are left out of a comparison, wherever they are.
 #[derive(Debug, Clone, Copy)]

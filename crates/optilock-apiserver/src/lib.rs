@@ -2,9 +2,9 @@
 //! kube-apiserver 1.36 and needs no cluster.
 //!
 //! A request travels one way, `http -> registry -> store`; beside that spine stand
-//! [`schema`] (what an object of a kind looks like), [`patch`], [`selector`] and
-//! [`validation`], which are pure functions, and [`discovery`], which tells clients
-//! what the registry holds.
+//! `schema` (what an object of a kind looks like), `patch`, `selector`, `validation`, `defaults` and
+//! `managed` (who owns which field), which are pure functions, and `discovery`, which tells clients
+//! what the registry holds. The `controllers` are clients of the registry like others.
 
 mod ambient;
 mod controllers;

@@ -250,7 +250,7 @@ async fn what_cannot_be_applied_is_refused_in_the_servers_words() {
         (
             configmap(&json!({"a": 1})),
             500,
-            "failed to create typed patch object (/s; /v1, Kind=ConfigMap): .data.a: expected string, got &{1}",
+            "failed to create typed patch object (/s; /v1, Kind=ConfigMap): .data.a: expected string, got &value.valueUnstructured{Value:1}",
         ),
     ] {
         let (answer, _, text) = apply(&api, S, "m1", &body).await.refusal();

@@ -14,7 +14,7 @@ const VOLUMES: &str = "/api/v1/persistentvolumes";
 const CLAIMS: &str = "/api/v1/namespaces/default/persistentvolumeclaims";
 const CLASSES: &str = "/apis/scheduling.k8s.io/v1/priorityclasses";
 
-fn job(metadata: Value, spec: Value) -> Value {
+fn job(metadata: &Value, spec: &Value) -> Value {
     let mut job = json!({"metadata": metadata, "spec": spec});
     job["spec"]["template"]["spec"] =
         json!({"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]});
@@ -25,7 +25,7 @@ fn job(metadata: Value, spec: Value) -> Value {
 async fn a_job_finds_its_pods_by_its_uid() {
     let api = Api::new();
     let made = api
-        .post(JOBS, &job(json!({"name": "j"}), json!({})))
+        .post(JOBS, &job(&json!({"name": "j"}), &json!({})))
         .await
         .expect(201);
     let uid = &made["metadata"]["uid"];
@@ -44,8 +44,8 @@ async fn a_job_finds_its_pods_by_its_uid() {
         .post(
             JOBS,
             &job(
-                json!({"generateName": "g-", "labels": {"q": "r"}}),
-                json!({}),
+                &json!({"generateName": "g-", "labels": {"q": "r"}}),
+                &json!({}),
             ),
         )
         .await
@@ -58,7 +58,7 @@ async fn a_job_finds_its_pods_by_its_uid() {
     let own = json!({"manualSelector": true, "selector": {"matchLabels": {"a": "b"}},
         "template": {"metadata": {"labels": {"a": "b"}}}});
     let own = api
-        .post(JOBS, &job(json!({"name": "m"}), own))
+        .post(JOBS, &job(&json!({"name": "m"}), &own))
         .await
         .expect(201);
     assert_eq!(own["metadata"]["labels"], json!({"a": "b"}));
@@ -69,7 +69,7 @@ async fn a_job_finds_its_pods_by_its_uid() {
 async fn a_job_stays_what_it_is_and_leaves_its_pods() {
     let api = Api::new();
     let path = format!("{JOBS}/j");
-    api.post(JOBS, &job(json!({"name": "j"}), json!({})))
+    api.post(JOBS, &job(&json!({"name": "j"}), &json!({})))
         .await
         .expect(201);
     let change = json!({"spec": {"suspend": true, "parallelism": 3}});
@@ -91,7 +91,7 @@ async fn a_job_stays_what_it_is_and_leaves_its_pods() {
         deleted.expect(200)["metadata"]["finalizers"],
         json!(["orphan"])
     );
-    api.post(JOBS, &job(json!({"name": "k"}), json!({})))
+    api.post(JOBS, &job(&json!({"name": "k"}), &json!({})))
         .await
         .expect(201);
     let gone = api

@@ -306,6 +306,7 @@ impl ResourceRequest<'_> {
             warnings.clear();
             let patched = patch.patched(target, view, current, &now, &mut warnings)?;
             self.check_name(target, &patched)?;
+            self.check_namespace(target, &patched)?;
             Ok(patched)
         };
         let written = self

@@ -44,16 +44,17 @@ fn shape(shape_of: &Shape, value: &Value, path: &str, problems: &mut Vec<String>
     if value.is_null() {
         return;
     }
-    let mut expect = |fits: bool, wanted: &str| {
+    // Go prints the wrapper of a scalar and of a collection differently.
+    let mut expect_scalar = |fits: bool, wanted: &str| {
         if !fits {
+            let found = plain(value);
             problems.push(format!(
-                "{path}: expected {wanted}, got {}",
-                go_value(value)
+                "{path}: expected {wanted}, got &value.valueUnstructured{{Value:{found}}}"
             ));
         }
     };
     match shape_of {
-        Shape::Bool => expect(value.is_boolean(), "boolean"),
+        Shape::Bool => expect_scalar(value.is_boolean(), "boolean"),
         Shape::Int32 | Shape::Int64 | Shape::Float64 if value.is_number() => {}
         Shape::Int32 | Shape::Int64 | Shape::Float64 => {
             let found = go_type(value);
@@ -62,7 +63,7 @@ fn shape(shape_of: &Shape, value: &Value, path: &str, problems: &mut Vec<String>
             ));
         }
         Shape::String | Shape::Bytes | Shape::Time | Shape::MicroTime => {
-            expect(value.is_string(), "string");
+            expect_scalar(value.is_string(), "string");
         }
         Shape::Struct(ty) => members(ty, value, path, problems),
         Shape::List(item) | Shape::WrappedList(item) => match value.as_array() {
@@ -71,7 +72,7 @@ fn shape(shape_of: &Shape, value: &Value, path: &str, problems: &mut Vec<String>
                     shape(item, value, &format!("{path}[{index}]"), problems);
                 }
             }
-            None => expect(false, "list"),
+            None => problems.push(format!("{path}: expected list, got {}", go_value(value))),
         },
         Shape::Map(item) => match value.as_object() {
             Some(entries) => {
@@ -79,7 +80,7 @@ fn shape(shape_of: &Shape, value: &Value, path: &str, problems: &mut Vec<String>
                     shape(item, value, &format!("{path}.{name}"), problems);
                 }
             }
-            None => expect(false, "map"),
+            None => problems.push(format!("{path}: expected map, got {}", go_value(value))),
         },
         // Quantities and ports are texts or numbers; what has no type has none here either.
         _ => {}
@@ -99,24 +100,27 @@ fn go_type(value: &Value) -> &'static str {
     }
 }
 
-/// Go's print of the wrapped value.
+/// Go's print of the wrapped value of a collection.
 fn go_value(value: &Value) -> String {
-    fn plain(value: &Value) -> String {
-        match value {
-            Value::Null => "<nil>".to_owned(),
-            Value::String(text) => text.clone(),
-            Value::Array(items) => format!(
-                "[{}]",
-                items.iter().map(plain).collect::<Vec<_>>().join(" ")
-            ),
-            Value::Object(members) => {
-                let members = members
-                    .iter()
-                    .map(|(name, value)| format!("{name}:{}", plain(value)));
-                format!("map[{}]", members.collect::<Vec<_>>().join(" "))
-            }
-            other => other.to_string(),
-        }
-    }
     format!("&{{{}}}", plain(value))
+}
+
+/// A value as Go's `%v` prints it.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            let items = items.iter().map(plain).collect::<Vec<_>>();
+            format!("[{}]", items.join(" "))
+        }
+        Value::Object(members) => {
+            let members = members
+                .iter()
+                .map(|(name, value)| format!("{name}:{}", plain(value)))
+                .collect::<Vec<_>>();
+            format!("map[{}]", members.join(" "))
+        }
+        other => other.to_string(),
+    }
 }

@@ -55,9 +55,10 @@ pub(super) fn advance_generation(resource: &Resource, object: &mut Value, old: &
         Generation::None => false,
         Generation::On(paths) => paths.iter().any(|path| at(object, path) != at(old, path)),
         Generation::AllButMetadata => {
-            let counts = |name: &str| {
-                !matches!(name, "apiVersion" | "kind" | "metadata")
-                    && !(name == "status" && resource.has_status())
+            let counts = |name: &str| match name {
+                "apiVersion" | "kind" | "metadata" => false,
+                "status" => !resource.has_status(),
+                _ => true,
             };
             let members = [object.as_object(), old.as_object()].into_iter().flatten();
             let mut names = members.flat_map(serde_json::Map::keys);

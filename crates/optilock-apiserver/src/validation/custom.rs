@@ -53,7 +53,7 @@ fn value(schema: &Structural, value: &Value, path: &Path<'_>, errors: &mut Error
                 errors.push(invalid(path, value, &complaint));
             }
             for (name, value) in members {
-                let is_root = matches!(path.parent(), None) && path.to_string() == "<nil>";
+                let is_root = path.parent().is_none() && path.to_string() == "<nil>";
                 if (is_root || schema.embedded_resource)
                     && matches!(name.as_str(), "apiVersion" | "kind" | "metadata")
                 {

@@ -18,10 +18,10 @@ mod names;
 mod path;
 pub(crate) mod pod_updates;
 mod pods;
+mod priorities;
 #[cfg(test)]
 pub(crate) mod recording;
 mod rules;
-mod priorities;
 mod services;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! The cells of custom resources: what the definition's JSONPaths find.
+//! The cells of custom resources: what the paths of the definition find.
 
 use serde_json::Value;
 

@@ -38,9 +38,12 @@ const MANAGER: &str = "kube-apiserver";
 /// What has been made of the definitions so far.
 #[derive(Debug, Default)]
 pub(super) struct Definitions {
-    /// One follows the definitions at a time. By name: the revision that was looked at, and what it defines.
-    made: Mutex<HashMap<String, (u64, Vec<Arc<Resource>>)>>,
+    /// One follows the definitions at a time.
+    made: Mutex<Made>,
 }
+
+/// By name: the revision that was looked at, and what it defines.
+type Made = HashMap<String, (u64, Vec<Arc<Resource>>)>;
 
 /// Whether it is the resource of definitions.
 pub(super) fn is_definition(resource: &Resource) -> bool {

@@ -44,7 +44,7 @@ fn document(headers: &HeaderMap, body: &Bytes) -> Value {
         .and_then(|value| value.to_str().ok());
     let parsed = match media_type.unwrap_or_default().split(';').next() {
         Some("application/json") => serde_json::from_slice(body).ok(),
-        Some("application/yaml") => serde_saphyr::from_str(&text).ok(),
+        Some("application/yaml") => crate::yaml::parse(&text).ok(),
         // Its uids and versions are out of reach.
         Some("application/vnd.kubernetes.protobuf") => Some("<protobuf>".into()),
         _ => None,

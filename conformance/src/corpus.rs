@@ -157,7 +157,7 @@ impl Topic {
     fn parse(name: &str, text: &str) -> Result<Self> {
         let at = |case: &str| format!("corpus/{name}.yaml: {case}");
         let written: WrittenTopic =
-            serde_saphyr::from_str(text).map_err(|error| Error::malformed(at(""), error))?;
+            crate::yaml::parse(text).map_err(|error| Error::malformed(at(""), error))?;
         let canonical =
             serde_json::to_vec(&written).map_err(|error| Error::malformed(at(""), error))?;
         let mut cases: Vec<Case> = Vec::new();

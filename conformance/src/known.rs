@@ -49,7 +49,7 @@ impl KnownDifferences {
     pub fn load() -> Result<Self> {
         let path = folder().join("differences.yaml");
         let text = fs::read_to_string(&path).map_err(Error::file(&path))?;
-        let known = serde_saphyr::from_str(&text);
+        let known = crate::yaml::parse(&text);
         Ok(Self(known.map_err(|error| {
             Error::malformed(path.display(), error)
         })?))
@@ -154,7 +154,7 @@ mod tests {
               - {topic: t, case: kind *, steps: [1, 2], path: body.*}
               - {topic: t, case: other, path: status}
         ";
-        let known = KnownDifferences(serde_saphyr::from_str(text).unwrap());
+        let known = KnownDifferences(crate::yaml::parse(text).unwrap());
         let found = vec![
             difference(1, "body.a"),
             difference(3, "body.a"),

@@ -17,6 +17,7 @@ mod symbols;
 mod target;
 mod template;
 mod watch;
+mod yaml;
 
 pub use compare::{Difference, Ignored};
 pub use corpus::{Case, Topic};

@@ -9,6 +9,7 @@
 //! | the random end of a generated name | `<name N>` |
 //! | the sequence's namespace | `<namespace>` |
 //! | a Service's address and its ports of nodes | `<address>`, `<port>`: one that was given back may come again |
+//! | the order of `managedFields` | operation, manager, version, subresource: theirs is by seconds |
 //! | a continue token | `<continue>` |
 //! | an age in a Table | `<age>` |
 
@@ -166,8 +167,12 @@ impl Symbols {
             // The message before them names it too.
             self.learn_name(details);
         }
-        let table = members.get("kind").is_some_and(|kind| kind == "Table");
-        let list = bookmark || table || members.get("items").is_some_and(Value::is_array);
+        let kind = members
+            .get("kind")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let table = kind == "Table";
+        let list = bookmark || table || kind.ends_with("List");
         // In an order that no feature of serde_json changes.
         let mut sorted: Vec<_> = members.iter().collect();
         sorted.sort_by_key(|(name, _)| *name);
@@ -208,6 +213,9 @@ impl Symbols {
         }
         if let Some(token) = metadata.get_mut("continue") {
             *token = "<continue>".into();
+        }
+        if let Some(Value::Array(entries)) = metadata.get_mut("managedFields") {
+            entries.sort_by_cached_key(writer);
         }
         self.object(&metadata, false)
     }
@@ -267,6 +275,11 @@ impl Symbols {
             None => "<version>".to_owned(),
         }
     }
+}
+
+/// Who wrote, of an entry of `managedFields`. The entries come in the order of their times, which go by seconds.
+fn writer(entry: &Value) -> [String; 4] {
+    ["operation", "manager", "apiVersion", "subresource"].map(|name| entry[name].to_string())
 }
 
 /// The place of an item, counted from 1; one that is new is added.
@@ -331,10 +344,12 @@ mod tests {
     fn versions_are_numbered_and_lists_are_not_older() {
         let mut symbols = symbols();
         let list = json!({
+            "kind": "ConfigMapList",
             "items": [{"metadata": {"resourceVersion": "40"}}, {"metadata": {"resourceVersion": "30"}}],
             "metadata": {"resourceVersion": "44", "continue": "abc"},
         });
         let expected = json!({
+            "kind": "ConfigMapList",
             "items": [{"metadata": {"resourceVersion": "<version 1>"}}, {"metadata": {"resourceVersion": "<version 2>"}}],
             "metadata": {"resourceVersion": "<version 1 or later>", "continue": "<continue>"},
         });

@@ -51,7 +51,7 @@ impl Access {
     pub(super) fn parse(text: &str) -> Result<Self> {
         let malformed = |message: &str| Error::malformed("kubeconfig", message);
         let config: Kubeconfig =
-            serde_saphyr::from_str(text).map_err(|error| malformed(&error.to_string()))?;
+            crate::yaml::parse(text).map_err(|error| malformed(&error.to_string()))?;
         let cluster = config.clusters.into_iter().next();
         let cluster = cluster.ok_or_else(|| malformed("no cluster"))?.cluster;
         let user = config.users.into_iter().next();

@@ -1,6 +1,7 @@
 //! Server-side apply and `managedFields`: who owns what, and who is refused.
 //!
 //! The expected answers are those of kube-apiserver 1.36.3 to the same requests.
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The controllers: what every namespace has, how it goes, and garbage collection.
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! A client of kube-rs that installs a definition, waits for it, and works with its objects.
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
 //! Deletions: preconditions, finalizers, propagation, collections.
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 mod common;
 

@@ -1,6 +1,7 @@
 //! Services: addresses and node ports, and the Service by which the server is known.
 //!
 //! Texts and shapes are those that kube-apiserver 1.36.3 gave with `--service-cluster-ip-range=10.0.0.0/24`.
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 mod common;
 

@@ -1,6 +1,7 @@
 //! Subresources: binding, eviction, containers of running Pods, approval.
 //!
 //! Texts and shapes are those of kube-apiserver 1.36.3.
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Watches: what is shown, in which order, and when they end.
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 mod common;
 

@@ -47,6 +47,7 @@ impl<'a> Atom<'a> {
     /// A value inside a list or a map.
     pub(super) fn of_shape(shape: &'a Shape) -> Self {
         match shape {
+            Shape::Struct(ty) if ty.atomic => Self::Leaf,
             Shape::Struct(ty) => Self::Struct(ty),
             Shape::Map(item) => Self::Map(item),
             Shape::Any => Self::Deduced,
@@ -112,6 +113,14 @@ impl<'a> Items<'a> {
             }
         }
         indexed
+    }
+}
+
+impl Items<'_> {
+    /// All items of one step; more than one where a list that should not repeats it.
+    pub(super) fn at<'v>(&self, list: Option<&'v Value>, step: &PathElement) -> Vec<&'v Value> {
+        let items = list.and_then(Value::as_array).into_iter().flatten();
+        items.filter(|item| self.step(item).as_ref() == Some(step)).collect()
     }
 }
 

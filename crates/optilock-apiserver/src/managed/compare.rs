@@ -82,9 +82,19 @@ fn walk(
                 list.iter().position(|(known, _)| known == step)
             };
             for (step, item) in &before {
-                let after = lookup(&after, step).map(|at| after[at].1);
+                let next = lookup(&after, step).map(|at| after[at].1);
                 path.push(step.clone());
-                walk(items.atom(), Some(item), after, path, found);
+                let (were, are) = (items.at(old, step), items.at(new, step));
+                if were.len() > 1 || are.len() > 1 {
+                    // What is repeated is compared as a whole.
+                    match next {
+                        None => found.removed.insert(path),
+                        Some(_) if were != are => found.modified.insert(path),
+                        Some(_) => {}
+                    }
+                } else {
+                    walk(items.atom(), Some(item), next, path, found);
+                }
                 path.pop();
             }
             for (step, item) in after
@@ -92,7 +102,11 @@ fn walk(
                 .filter(|(step, _)| lookup(&before, step).is_none())
             {
                 path.push(step.clone());
-                walk(items.atom(), None, Some(item), path, found);
+                if items.at(new, step).len() > 1 {
+                    found.added.insert(path);
+                } else {
+                    walk(items.atom(), None, Some(item), path, found);
+                }
                 path.pop();
             }
         }

@@ -44,6 +44,7 @@ impl Registry {
         self.admit_create(target, meta_str(&object, "name")).await?;
 
         prepare::on_write(resource, &mut object);
+        metadata::before_create(&mut object);
         if options.operation == Operation::Update {
             let now = self.ambient.now_text();
             let managed =

@@ -7,17 +7,22 @@ use super::resource::Resource;
 use super::strategy::Generation;
 use crate::ambient::Ambient;
 
-/// Fills what the server owns in an object that is about to be created.
-pub(super) fn on_create(resource: &Resource, object: &mut Value, ambient: &Ambient) {
+/// Takes out what the creator of an object can't say.
+pub(super) fn before_create(object: &mut Value) {
     let metadata = metadata_mut(object);
     for name in [
         "deletionTimestamp",
         "deletionGracePeriodSeconds",
         "selfLink",
-        "generation",
     ] {
         metadata.remove(name);
     }
+}
+
+/// Fills what the server owns in an object that is about to be created. A generation that its kind does not count
+/// stays what the creator says.
+pub(super) fn on_create(resource: &Resource, object: &mut Value, ambient: &Ambient) {
+    let metadata = metadata_mut(object);
     metadata.insert("uid".into(), ambient.uid().into());
     metadata.insert("creationTimestamp".into(), ambient.now_text().into());
     if resource.strategy.generation != Generation::None {

@@ -24,6 +24,11 @@ pub(super) fn after_write(
     let Some(ty) = &resource.ty else {
         return Ok(None);
     };
+    let known = entries(new, old);
+    // What nobody was known to own when it was created stays so until the first apply.
+    if old.is_some() && known.is_empty() {
+        return Ok(None);
+    }
     let empty;
     let before = match old {
         Some(old) => old,
@@ -45,7 +50,7 @@ pub(super) fn after_write(
         reset: &reset(resource, ty, part),
         now,
     };
-    let entries = managed::update(&writing, before, new, entries(new, old));
+    let entries = managed::update(&writing, before, new, known);
     Ok(managed::encode(&entries))
 }
 

@@ -68,6 +68,7 @@ impl Registry {
                     return Err(errors::wrong_uid(resource, &target.name, &key, uid, ""));
                 }
                 let mut object = build(None)?;
+                parse_unsigned(meta_str(&object, "resourceVersion")).map_err(Status::untyped)?;
                 set_meta(&mut object, "resourceVersion", None);
                 match self.create(target, object, options).await {
                     Err(status) if status.reason == crate::Reason::AlreadyExists => continue,

@@ -120,7 +120,9 @@ impl Items<'_> {
     /// All items of one step; more than one where a list that should not repeats it.
     pub(super) fn at<'v>(&self, list: Option<&'v Value>, step: &PathElement) -> Vec<&'v Value> {
         let items = list.and_then(Value::as_array).into_iter().flatten();
-        items.filter(|item| self.step(item).as_ref() == Some(step)).collect()
+        items
+            .filter(|item| self.step(item).as_ref() == Some(step))
+            .collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The texts of the demo, in the two languages of the tutorial that it re-enacts.
 
 use clap::ValueEnum;
-use optilock_lab::{EventKind, Once, Rate, RetryOnConflict, Writer};
+use optilock_lab::{EventKind, Once, OptilockCombined, Rate, RetryOnConflict, Writer};
 
 /// A language of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -53,6 +53,7 @@ impl Lang {
         match id {
             Once::ID => self.choose("no retry", "不重试"),
             RetryOnConflict::ID => self.choose("retry", "冲突重试"),
+            OptilockCombined::ID => self.choose("combined", "合并写入"),
             id => id,
         }
     }

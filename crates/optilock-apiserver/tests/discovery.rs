@@ -119,7 +119,7 @@ async fn the_client_chooses_the_form() {
         ("/apis/apps", AGGREGATED, 406, "application/json"),
         ("/apis/apps/v1", "application/yaml", 200, "application/yaml"),
         ("/apis/apps/v1", "text/html", 406, "application/json"),
-        ("/version", "application/yaml", 406, "application/json"),
+        ("/version", "application/yaml", 406, "application/yaml"),
         ("/openapi/v3/apis/apps/v1", "text/html", 406, ""),
         (
             "/openapi/v3/apis/apps/v1",

@@ -74,6 +74,13 @@ impl Accept {
         Self(clauses)
     }
 
+    /// Whether a router lets the request pass to a handler that makes these media types. It looks at no parameters, and of
+    /// the wildcards it knows only the one for everything.
+    pub(crate) fn passes(&self, produced: &[&str]) -> bool {
+        let known = |wanted: &str| wanted == "*/*" || produced.contains(&wanted);
+        self.0.iter().any(|clause| known(&clause.media_type))
+    }
+
     /// The clauses, best first.
     pub(crate) fn clauses(&self) -> &[Clause] {
         &self.0

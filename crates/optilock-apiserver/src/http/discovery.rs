@@ -39,7 +39,7 @@ pub(super) fn answer(
     };
     request
         .answer(segments)
-        .unwrap_or_else(|status| Reply::status(&status, wants_indentation(query, headers)))
+        .unwrap_or_else(|status| Reply::status(&status, accept, wants_indentation(query, headers)))
 }
 
 struct DiscoveryRequest<'a> {

@@ -217,6 +217,33 @@ fn refuse_custom(view: &View, parsed: &Parsed<'_>, meta: &TypeMeta, body: &[u8])
     Some(field::invalid(&meta.kind, group, &name, &[problem]))
 }
 
+/// Takes out owners that are there twice; a warning when there were any.
+pub(super) fn distinct_owners(object: &mut Value) -> Option<String> {
+    let owners = object
+        .pointer_mut("/metadata/ownerReferences")
+        .and_then(Value::as_array_mut)?;
+    let mut kept: Vec<Value> = Vec::new();
+    let mut repeated: Vec<String> = Vec::new();
+    for owner in owners.drain(..) {
+        if !kept.contains(&owner) {
+            kept.push(owner);
+            continue;
+        }
+        let uid = owner["uid"].as_str().unwrap_or_default();
+        if !repeated.iter().any(|known| known == uid) {
+            repeated.push(uid.to_owned());
+        }
+    }
+    *owners = kept;
+    (!repeated.is_empty()).then(|| {
+        format!(
+            ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may \
+             reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
+            repeated.join(", ")
+        )
+    })
+}
+
 /// Refuses an object of another kind or version than the path's.
 fn check_kind(view: &View, api_version: &str, kind: &str) -> Result<(), Status> {
     if kind == view.kind && api_version == view.api_version {
@@ -256,7 +283,7 @@ fn check_kind(view: &View, api_version: &str, kind: &str) -> Result<(), Status> 
 }
 
 /// The Go package of a group's internal types.
-fn internal_package(group: &str) -> &str {
+pub(super) fn internal_package(group: &str) -> &str {
     match group.split('.').next() {
         None | Some("") => "core",
         Some(first) => first,
@@ -300,11 +327,10 @@ pub(super) fn delete_options(
     if body.is_empty() {
         return query.delete_options();
     }
-    let unreadable = |why: String| {
-        Status::bad_request(format!("the options of the deletion are unreadable: {why}"))
-    };
+    let unreadable = |why: String| Status::bad_request(why);
     let ty = delete_options_type()?;
-    let (parsed, _) = Parsed::parse(body, MediaType::of(headers)?).map_err(unreadable)?;
+    let (parsed, meta) = Parsed::parse(body, MediaType::of(headers)?).map_err(unreadable)?;
+    check_options(&meta)?;
     let sent = parsed
         .decode(&ty)
         .map_err(|error| unreadable(error.to_string()))?
@@ -328,6 +354,19 @@ pub(super) fn delete_options(
     };
     query::refuse("DeleteOptions", &problems)?;
     Ok(options)
+}
+
+/// Refuses a body that says that it is something else than options. Every group and version has options, all alike.
+fn check_options(meta: &TypeMeta) -> Result<(), Status> {
+    let TypeMeta { api_version, kind } = meta;
+    if kind.is_empty() || kind == "DeleteOptions" {
+        return Ok(());
+    }
+    Err(Status::bad_request(format!(
+        "no kind {} is registered for version {} in scheme \"pkg/runtime/scheme.go:111\"",
+        quote(kind),
+        quote(api_version)
+    )))
 }
 
 fn delete_options_type() -> Result<TypeRef, Status> {

@@ -124,6 +124,19 @@ impl Patch<'_> {
             |error: DecodeError| Status::bad_request(format!("error decoding YAML: {error}"));
         let document = Document::yaml(self.body).map_err(unreadable)?;
         let configuration = document.into_root().to_value();
+        let wrong = match &configuration {
+            Value::Object(_) | Value::Null => None,
+            Value::Array(_) => Some("array"),
+            Value::String(_) => Some("string"),
+            Value::Bool(_) => Some("bool"),
+            Value::Number(_) => Some("number"),
+        };
+        if let Some(kind) = wrong {
+            return Err(Status::bad_request(format!(
+                "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {kind} into Go \
+                 value of type map[string]interface {{}}"
+            )));
+        }
         let merged = registry::apply(
             target,
             view.part(),

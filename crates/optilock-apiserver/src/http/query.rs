@@ -75,8 +75,10 @@ impl Query {
             problems.push(field::Error::too_long(&path, FIELD_MANAGER_LIMIT));
         }
         if let Some((at, bad)) = manager.chars().enumerate().find(|(_, c)| c.is_control()) {
-            let why =
-                format!("should only contain printable characters (position {at} is {bad:?})");
+            let why = format!(
+                "invalid character U+{:04X} (at position {at})",
+                u32::from(bad)
+            );
             problems.push(field::Error::invalid(&path, manager, &*why));
         }
         if operation == Operation::Apply && manager.is_empty() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt;
 use http::{HeaderMap, Method, StatusCode};
+use serde_json::Value;
 
 use super::accept::Accept;
 use super::body::Body;
@@ -29,7 +30,7 @@ pub(super) struct ResourceRequest<'a> {
     pub(super) path: ResourcePath,
     pub(super) query: Query,
     pub(super) headers: &'a HeaderMap,
-    pub(super) accept: Accept,
+    pub(super) accept: &'a Accept,
     pub(super) pretty: bool,
     pub(super) body: Bytes,
 }
@@ -73,20 +74,26 @@ impl ResourceRequest<'_> {
             name: self.path.name.clone(),
             resource,
         };
-        let warning = target.resource.warning().map(str::to_owned);
+        let mut warnings: Vec<String> = target
+            .resource
+            .warning()
+            .map(str::to_owned)
+            .into_iter()
+            .collect();
+        let told = &mut warnings;
         let reply = match verb {
             Verb::Get => self.get(&target, &view).await,
             Verb::List => self.list(&target).await,
             Verb::Watch => self.watch(target).await,
-            Verb::Create => self.create(&target, &view).await,
-            Verb::Update => self.update(&target, &view).await,
-            Verb::Patch => self.patch(&target, &view).await,
+            Verb::Create => self.create(&target, &view, told).await,
+            Verb::Update => self.update(&target, &view, told).await,
+            Verb::Patch => self.patch(&target, &view, told).await,
             Verb::Delete => self.delete(&target, &view).await,
             Verb::DeleteCollection => self.delete_collection(&target).await,
         };
-        // Refusals carry the warning too.
-        let reply = reply.unwrap_or_else(|status| Reply::status(&status, self.pretty));
-        Ok(reply.warnings(warning.as_slice()))
+        // Refusals carry the warnings too.
+        let reply = reply.unwrap_or_else(|status| Reply::status(&status, self.accept, self.pretty));
+        Ok(reply.warnings(&warnings))
     }
 
     fn resource(&self) -> Result<Arc<Resource>, Status> {
@@ -114,7 +121,9 @@ impl ResourceRequest<'_> {
         let one = !path.name.is_empty();
         let watch = path.watch || self.query.flag("watch").unwrap_or(false);
         let verb = match (self.method, one) {
-            (&Method::GET, _) if watch && path.subresource.is_empty() => Verb::Watch,
+            (&Method::GET, false) if watch => Verb::Watch,
+            // One object is watched by a path of old days; otherwise it is only read.
+            (&Method::GET, true) if path.watch && path.subresource.is_empty() => Verb::Watch,
             (&Method::GET, true) => Verb::Get,
             (&Method::GET, false) => Verb::List,
             (&Method::POST, _) => Verb::Create,
@@ -152,8 +161,8 @@ impl ResourceRequest<'_> {
             })
     }
 
-    fn represent(&self, subject: Subject) -> Result<Representation, Status> {
-        Representation::negotiate(&self.accept, subject, &self.query, self.pretty)
+    fn represent(&self, resource: &Resource, subject: Subject) -> Result<Representation, Status> {
+        Representation::negotiate(self.accept, subject, &self.query, resource, self.pretty)
     }
 
     fn reply(
@@ -164,12 +173,17 @@ impl ResourceRequest<'_> {
         stored: &registry::Stored,
     ) -> Result<Reply, Status> {
         let now = self.shared.ambient.now();
-        self.represent(Subject::Object)?
-            .object(code, &target.resource, view, stored, now)
+        self.represent(&target.resource, Subject::Object)?.object(
+            code,
+            &target.resource,
+            view,
+            stored,
+            now,
+        )
     }
 
     async fn get(&self, target: &Target, view: &View) -> Result<Reply, Status> {
-        self.represent(Subject::Object)?;
+        self.represent(&target.resource, Subject::Object)?;
         let stored = self
             .shared
             .registry
@@ -179,7 +193,7 @@ impl ResourceRequest<'_> {
     }
 
     async fn list(&self, target: &Target) -> Result<Reply, Status> {
-        let representation = self.represent(Subject::List)?;
+        let representation = self.represent(&target.resource, Subject::List)?;
         let fields = target.resource.selectable();
         let options = self.query.list_options(fields)?;
         let list = self.shared.registry.list(target, &options).await?;
@@ -187,7 +201,7 @@ impl ResourceRequest<'_> {
     }
 
     async fn watch(&self, target: Target) -> Result<Reply, Status> {
-        let representation = self.represent(Subject::Watch)?;
+        let representation = self.represent(&target.resource, Subject::Watch)?;
         let fields = target.resource.selectable();
         let mut options = self.query.list_options(fields)?;
         if !target.name.is_empty() {
@@ -215,84 +229,85 @@ impl ResourceRequest<'_> {
         Ok(Reply::new(StatusCode::OK, JSON, Body::events(events)))
     }
 
+    /// The object in the body; complaints about it are added to `warnings`.
     fn decode(
         &self,
         view: &View,
         options: &WriteOptions,
-    ) -> Result<crate::schema::Decoded, Status> {
+        warnings: &mut Vec<String>,
+    ) -> Result<Value, Status> {
         let expected = Expected {
             view,
             media_type: MediaType::of(self.headers)?,
             validation: options.field_validation,
         };
-        input::object(&self.body, &expected)
+        let mut decoded = input::object(&self.body, &expected)?;
+        warnings.extend(decoded.warnings());
+        warnings.extend(input::distinct_owners(&mut decoded.value));
+        Ok(decoded.value)
     }
 
-    async fn create(&self, target: &Target, view: &View) -> Result<Reply, Status> {
-        self.represent(Subject::Object)?;
+    async fn create(
+        &self,
+        target: &Target,
+        view: &View,
+        warnings: &mut Vec<String>,
+    ) -> Result<Reply, Status> {
+        self.represent(&target.resource, Subject::Object)?;
         let options = self.write_options("CreateOptions", Operation::Update)?;
-        let decoded = self.decode(view, &options)?;
-        let warnings = decoded.warnings();
-        self.check_namespace(target, &decoded.value)?;
-        if let Some(answered) = registry::review(
-            &target.resource,
-            &self.shared.ambient,
-            decoded.value.clone(),
-        ) {
-            let reply =
-                self.represent(Subject::Object)?
-                    .value(StatusCode::CREATED, view, &answered?)?;
-            return Ok(reply.warnings(&warnings));
+        let sent = self.decode(view, &options, warnings)?;
+        self.check_namespace(target, &sent)?;
+        if let Some(answered) = registry::review(target, &self.shared.ambient, sent.clone()) {
+            return self.represent(&target.resource, Subject::Object)?.value(
+                StatusCode::CREATED,
+                view,
+                &answered?,
+            );
         }
+        let registry = &self.shared.registry;
         if let Some(action) = view.action() {
-            let registry = &self.shared.registry;
-            registry
-                .act(action, target, &decoded.value, &options)
-                .await?;
-            let done = output::done(&self.represent(Subject::Object)?)?;
-            return Ok(done.warnings(&warnings));
+            registry.act(action, target, &sent, &options).await?;
+            return output::done(&self.represent(&target.resource, Subject::Object)?);
         }
-        let stored = self
-            .shared
-            .registry
-            .create(target, decoded.value, &options)
-            .await?;
-        Ok(self
-            .reply(StatusCode::CREATED, target, view, &stored)?
-            .warnings(&warnings))
+        let stored = registry.create(target, sent, &options).await?;
+        self.reply(StatusCode::CREATED, target, view, &stored)
     }
 
-    async fn update(&self, target: &Target, view: &View) -> Result<Reply, Status> {
-        self.represent(Subject::Object)?;
+    async fn update(
+        &self,
+        target: &Target,
+        view: &View,
+        warnings: &mut Vec<String>,
+    ) -> Result<Reply, Status> {
+        self.represent(&target.resource, Subject::Object)?;
         let options = self.write_options("UpdateOptions", Operation::Update)?;
-        let decoded = self.decode(view, &options)?;
-        let warnings = decoded.warnings();
-        let mut sent = decoded.value;
+        let mut sent = self.decode(view, &options, warnings)?;
         self.check_name(target, &sent)?;
         self.check_namespace(target, &sent)?;
-        if target.resource.api.namespaced && view.is_object() {
-            // A body may leave out what the path says.
-            sent["metadata"]["namespace"] = target.namespace.as_str().into();
-        }
+        self.fill_namespace(target, view, &mut sent);
         let uid = sent["metadata"]["uid"]
             .as_str()
             .unwrap_or_default()
             .to_owned();
         let resource = &*target.resource;
-        let mut build =
-            |current: Option<&serde_json::Value>| view.merge(resource, sent.clone(), current);
+        let mut build = |current: Option<&Value>| view.merge(resource, sent.clone(), current);
         let written = self
             .shared
             .registry
             .update(target, view.part(), &uid, &mut build, &options)
             .await?;
-        Ok(self.written(target, view, &written)?.warnings(&warnings))
+        self.written(target, view, &written)
     }
 
-    async fn patch(&self, target: &Target, view: &View) -> Result<Reply, Status> {
+    async fn patch(
+        &self,
+        target: &Target,
+        view: &View,
+        warnings: &mut Vec<String>,
+    ) -> Result<Reply, Status> {
         let kind = PatchKind::of(self.headers)?;
         kind.check(&target.resource)?;
-        self.represent(Subject::Object)?;
+        self.represent(&target.resource, Subject::Object)?;
         let options = self.write_options("PatchOptions", kind.operation())?;
         let patch = Patch {
             kind,
@@ -301,20 +316,30 @@ impl ResourceRequest<'_> {
             options: &options,
         };
         let now = self.shared.ambient.now_text();
-        let mut warnings = Vec::new();
-        let mut build = |current: Option<&serde_json::Value>| {
-            warnings.clear();
-            let patched = patch.patched(target, view, current, &now, &mut warnings)?;
+        let mut told = Vec::new();
+        let mut build = |current: Option<&Value>| {
+            told.clear();
+            let mut patched = patch.patched(target, view, current, &now, &mut told)?;
             self.check_name(target, &patched)?;
             self.check_namespace(target, &patched)?;
+            self.fill_namespace(target, view, &mut patched);
+            told.extend(input::distinct_owners(&mut patched));
             Ok(patched)
         };
         let written = self
             .shared
             .registry
             .update(target, view.part(), "", &mut build, &options)
-            .await?;
-        Ok(self.written(target, view, &written)?.warnings(&warnings))
+            .await;
+        warnings.append(&mut told);
+        self.written(target, view, &written?)
+    }
+
+    /// A body may leave out what the path says.
+    fn fill_namespace(&self, target: &Target, view: &View, object: &mut Value) {
+        if target.resource.api.namespaced && view.is_object() {
+            object["metadata"]["namespace"] = target.namespace.as_str().into();
+        }
     }
 
     fn write_options(&self, kind: &str, operation: Operation) -> Result<WriteOptions, Status> {
@@ -338,19 +363,19 @@ impl ResourceRequest<'_> {
     }
 
     async fn delete(&self, target: &Target, view: &View) -> Result<Reply, Status> {
-        let representation = self.represent(Subject::Object)?;
+        let representation = self.represent(&target.resource, Subject::Object)?;
         let options = input::delete_options(&self.body, self.headers, &self.query)?;
         let reply = match self.shared.registry.delete(target, &options).await {
             Ok(Deleted::Object(stored)) => self.reply(StatusCode::OK, target, view, &stored)?,
             Ok(Deleted::Gone(details)) => output::gone(&representation, &details)?,
-            Err(status) => Reply::status(&status, self.pretty),
+            Err(status) => Reply::status(&status, self.accept, self.pretty),
         };
         let warning = target.resource.deletion_warning(&options);
         Ok(reply.warnings(warning.map(str::to_owned).as_slice()))
     }
 
     async fn delete_collection(&self, target: &Target) -> Result<Reply, Status> {
-        let representation = self.represent(Subject::List)?;
+        let representation = self.represent(&target.resource, Subject::List)?;
         let fields = target.resource.selectable();
         let selection = self.query.list_options(fields)?;
         let options = input::delete_options(&self.body, self.headers, &self.query)?;
@@ -365,7 +390,7 @@ impl ResourceRequest<'_> {
         Ok(reply.warnings(warning.map(str::to_owned).as_slice()))
     }
 
-    fn check_name(&self, target: &Target, object: &serde_json::Value) -> Result<(), Status> {
+    fn check_name(&self, target: &Target, object: &Value) -> Result<(), Status> {
         let (sent, name) = (
             object["metadata"]["name"].as_str().unwrap_or_default(),
             &target.name,
@@ -383,7 +408,7 @@ impl ResourceRequest<'_> {
         Ok(())
     }
 
-    fn check_namespace(&self, target: &Target, object: &serde_json::Value) -> Result<(), Status> {
+    fn check_namespace(&self, target: &Target, object: &Value) -> Result<(), Status> {
         let sent = object["metadata"]["namespace"].as_str().unwrap_or_default();
         if target.resource.api.namespaced && !sent.is_empty() && sent != target.namespace {
             return Err(Status::bad_request(

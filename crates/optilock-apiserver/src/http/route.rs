@@ -77,7 +77,8 @@ impl Route {
         path.plural = word(0);
         path.name = word(1);
         path.subresource = word(2);
-        path.too_deep = rest.len() > 3;
+        // A slash in a segment is one more segment.
+        path.too_deep = rest.len() > 3 || rest.iter().any(|word| word.contains('/'));
         Self::Resource(path)
     }
 }

@@ -133,8 +133,9 @@ where
             let (head, body) = request.into_parts();
             let query = Query::parse(head.uri.query());
             let pretty = wants_indentation(&query, &head.headers);
-            let reply = service.answer(&head, query, pretty, body).await;
-            let reply = reply.unwrap_or_else(|status| Reply::status(&status, pretty));
+            let accept = Accept::from_headers(&head.headers);
+            let reply = service.answer(&head, query, &accept, pretty, body).await;
+            let reply = reply.unwrap_or_else(|status| Reply::status(&status, &accept, pretty));
             let mut response = reply.into_response();
             if head.method == Method::HEAD {
                 // On a port HTTP itself leaves the body out; in process nobody else does.
@@ -150,6 +151,7 @@ impl ApiService {
         &self,
         head: &Parts,
         query: Query,
+        accept: &Accept,
         pretty: bool,
         body: B,
     ) -> Result<Reply, Status>
@@ -158,7 +160,6 @@ impl ApiService {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         self.authentication.check(&head.headers)?;
-        let accept = Accept::from_headers(&head.headers);
         match Route::parse(head.uri.path()) {
             Route::Other(segments) => Ok(super::discovery::answer(
                 &self.shared.registry,
@@ -166,7 +167,7 @@ impl ApiService {
                 &segments,
                 &query,
                 &head.headers,
-                &accept,
+                accept,
             )),
             Route::Resource(path) => {
                 self.shared.ready().await?;

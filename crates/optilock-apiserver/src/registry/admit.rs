@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::errors;
 use super::object::is_deleting;
+use super::prepare::is_namespace;
 use super::{Registry, Target, codec};
 use crate::status::Status;
 
@@ -35,6 +36,16 @@ impl Registry {
         }
         Ok(())
     }
+}
+
+/// Refuses the deletion of a namespace without which a cluster does not work.
+pub(super) fn admit_delete(target: &Target) -> Result<(), Status> {
+    const IMMORTAL: [&str; 3] = ["default", "kube-public", "kube-system"];
+    if is_namespace(&target.resource) && IMMORTAL.contains(&&*target.name) {
+        let why = "this namespace may not be deleted";
+        return Err(errors::forbidden(&target.resource, &target.name, why));
+    }
+    Ok(())
 }
 
 /// Whether nothing holds a deleting object but its finalizers: a namespace also waits for `spec.finalizers`, which the

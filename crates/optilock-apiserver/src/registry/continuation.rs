@@ -67,7 +67,7 @@ impl Continuation {
         if wire.v != FORMAT {
             return Err(invalid(format!(
                 "server does not recognize this encoded version {}",
-                crate::validation::gofmt::quote(&wire.v)
+                wire.v
             )));
         }
         if wire.rv == 0 {
@@ -86,10 +86,7 @@ impl Continuation {
             .split('/')
             .any(|part| part == ".." || part == ".")
         {
-            return Err(invalid(format!(
-                "incorrect encoded start key; path segments may not be \".\" or \"..\": {}",
-                crate::validation::gofmt::quote(&wire.start)
-            )));
+            return Err(invalid(wire.start));
         }
         Ok(Self {
             revision: u64::try_from(wire.rv).ok(),

@@ -130,7 +130,9 @@ impl Registry {
                 let live = codec::decode_stored(&live)?;
                 return Err(errors::already_exists(&target.resource, name, Some(&live)));
             }
-            return Ok(Stored { bytes, revision: 0 });
+            // kube-apiserver answers with the version that was sent.
+            let revision = parse_unsigned(version).unwrap_or(0);
+            return Ok(Stored { bytes, revision });
         }
         // Unparsable versions pass, as they do in kube-apiserver: only a number says that this object was read from a server.
         if parse_unsigned(version).is_ok_and(|version| version != 0) {

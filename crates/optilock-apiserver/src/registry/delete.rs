@@ -54,6 +54,7 @@ impl Registry {
                 .await?
                 .ok_or_else(|| errors::not_found(resource, &target.name))?;
             let old = codec::decode_stored(&current)?;
+            admit::admit_delete(target)?;
             check_preconditions(target, &old, options)?;
 
             let marked = codec::canonical(resource, &self.marked(target, &old, options))?;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::object::{is_deleting, meta_str};
+use super::prepare::is_namespace;
 use super::resource::Resource;
 use super::{Deleted, Stored};
 use crate::status::{Cause, Details, Reason, Status};
@@ -111,7 +112,8 @@ pub(super) fn wrong_uid(
     conflict(resource, name, &why)
 }
 
-/// 409 of a deletion whose precondition does not hold. These name the Kind, not the resource.
+/// 409 of a deletion whose precondition does not hold. These name the Kind, not the resource; namespaces are deleted by
+/// code of their own, which has other words.
 pub(super) fn precondition(
     resource: &Resource,
     name: &str,
@@ -120,6 +122,12 @@ pub(super) fn precondition(
     live: &str,
     perhaps: &str,
 ) -> Status {
+    if is_namespace(resource) {
+        let why = format!(
+            "Precondition failed: {what} in precondition: {sent}, {what} in object meta: {live}"
+        );
+        return conflict(resource, name, &why);
+    }
     let kind = super::resource::qualified(&resource.api.kind, &resource.api.group);
     let text = format!(
         "Operation cannot be fulfilled on {kind} {}: the {what} in the precondition ({sent}) does not match \

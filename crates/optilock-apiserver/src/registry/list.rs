@@ -47,12 +47,18 @@ impl Registry {
         let selection = Selection::new(target, options);
         let prefix = selection.prefix(target);
         let (at, start) = self.starting_point(target, options)?;
+        // Any version will do: kube-apiserver answers from its cache then, which knows no pages. Nor has one object any.
+        let limit = if options.resource_version == "0" || selection.is_one_object(target) {
+            0
+        } else {
+            options.limit
+        };
 
         let mut items = Vec::new();
         let mut start = start;
         let mut at = at;
         loop {
-            let wanted = match options.limit {
+            let wanted = match limit {
                 0 => 0,
                 limit if selection.is_everything() => limit - items.len(),
                 _ => CHUNK,
@@ -81,14 +87,14 @@ impl Registry {
                 last = Some(entry.key);
                 if selection.matches(&stored)? {
                     items.push(stored);
-                    if options.limit != 0 && items.len() == options.limit {
+                    if limit != 0 && items.len() == limit {
                         break;
                     }
                 }
             }
             behind += entries.len();
             let next = last.map(|key| format!("{key}\0"));
-            let full = options.limit != 0 && items.len() == options.limit;
+            let full = limit != 0 && items.len() == limit;
             if let Some(next) = next.filter(|_| behind > 0) {
                 if full {
                     let token = Continuation {

@@ -15,7 +15,7 @@ impl Registry {
         target: &Target,
         resource_version: &str,
     ) -> Result<Stored, Status> {
-        self.reached(parse_version(resource_version)?)?;
+        self.reached(version(resource_version).map_err(Status::untyped)?)?;
         if component::is_component(&target.resource) {
             return component::get(&target.name);
         }
@@ -39,11 +39,14 @@ impl Registry {
 /// # Errors
 /// 400 with kube-apiserver's text.
 pub(super) fn parse_version(text: &str) -> Result<u64, Status> {
+    version(text).map_err(|error| Status::bad_request(format!("invalid resource version: {error}")))
+}
+
+/// The same, with the bare text of the error.
+pub(super) fn version(text: &str) -> Result<u64, String> {
     parse_unsigned(text).map_err(|error| {
-        Status::bad_request(format!(
-            "invalid resource version: resourceVersion: Invalid value: {}: {error}",
-            crate::validation::gofmt::quote(text)
-        ))
+        let quoted = crate::validation::gofmt::quote(text);
+        format!("resourceVersion: Invalid value: {quoted}: {error}")
     })
 }
 

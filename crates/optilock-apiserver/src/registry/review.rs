@@ -5,6 +5,7 @@
 
 use serde_json::{Value, json};
 
+use super::Target;
 use super::object::{set, set_meta};
 use super::resource::Resource;
 use crate::ambient::Ambient;
@@ -42,27 +43,24 @@ pub(super) fn is_review(resource: &Resource) -> bool {
 /// The answer to a review; `None` for a resource that is none.
 ///
 /// # Errors
-/// 422 for a question that asks for nothing, or for two things.
+/// 422 for a question that asks for nothing or for two things, about nobody, or about another namespace.
 pub(crate) fn review(
-    resource: &Resource,
+    target: &Target,
     ambient: &Ambient,
     mut object: Value,
 ) -> Option<Result<Value, Status>> {
+    let resource = &*target.resource;
     let answer = answer_of(resource)?;
-    if resource.api.plural.ends_with("accessreviews") {
-        let asks = |member: &str| {
-            object["spec"]
-                .get(member)
-                .is_some_and(|value| !value.is_null())
-        };
-        if asks("resourceAttributes") == asks("nonResourceAttributes") {
-            let path = Path::new("spec");
-            let path = path.child("resourceAttributes");
-            let why =
-                "exactly one of nonResourceAttributes or resourceAttributes must be specified";
-            let problem = field::Error::invalid(&path, &object["spec"]["resourceAttributes"], why);
-            return Some(Err(field::invalid("", &resource.api.group, "", &[problem])));
-        }
+    let problems = problems(target, &object);
+    if !problems.is_empty() {
+        return Some(Err(field::invalid("", &resource.api.group, "", &problems)));
+    }
+    if resource.api.namespaced {
+        set_meta(
+            &mut object,
+            "namespace",
+            Some(target.namespace.as_str().into()),
+        );
     }
     let status = answer();
     if status.get("userInfo").is_some() {
@@ -78,6 +76,41 @@ pub(crate) fn review(
         members.insert("apiVersion".into(), resource.api_version().into());
     }
     Some(resource.normalize(&object))
+}
+
+/// What is wrong with a question about access.
+fn problems(target: &Target, object: &Value) -> field::ErrorList {
+    let mut problems = Vec::new();
+    let plural = &*target.resource.api.plural;
+    if !plural.ends_with("accessreviews") {
+        return problems;
+    }
+    let spec = &object["spec"];
+    let path = Path::new("spec");
+    let resource_path = path.child("resourceAttributes");
+    if spec["resourceAttributes"].is_null() == spec["nonResourceAttributes"].is_null() {
+        let why = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
+        let asked = &spec["resourceAttributes"];
+        problems.push(field::Error::invalid(&resource_path, asked, why));
+    }
+    let names_nobody = spec["user"].as_str().unwrap_or_default().is_empty()
+        && spec["groups"].as_array().is_none_or(Vec::is_empty);
+    if !plural.starts_with("self") && names_nobody {
+        let why = "at least one of user or group must be specified";
+        problems.push(field::Error::invalid(&path.child("user"), "", why));
+    }
+    let namespace = spec["resourceAttributes"]["namespace"]
+        .as_str()
+        .unwrap_or_default();
+    if target.resource.api.namespaced && namespace != target.namespace {
+        let path = resource_path.child("namespace");
+        problems.push(field::Error::invalid(
+            &path,
+            namespace,
+            "must match metadata.namespace",
+        ));
+    }
+    problems
 }
 
 fn allowed() -> Value {

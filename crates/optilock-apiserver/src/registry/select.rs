@@ -41,6 +41,12 @@ impl Selection {
             && self.resource.selectable().matches(&self.fields, &object))
     }
 
+    /// Whether the selector names the one object that it can match.
+    pub(super) fn is_one_object(&self, target: &Target) -> bool {
+        let homeless = target.namespace.is_empty() && self.resource.api.namespaced;
+        !homeless && self.fields.exact("metadata.name").is_some()
+    }
+
     /// What the keys of all selected objects begin with.
     pub(super) fn prefix(&self, target: &Target) -> String {
         // `metadata.name=x` is how clients watch one object: its key is all that has to be read.

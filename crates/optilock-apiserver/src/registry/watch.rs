@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::list::refuse;
-use super::read::parse_unsigned;
+use super::read::version;
 use super::select::Selection;
 use super::{ListOptions, Registry, Stored, Target};
 use crate::status::{Reason, Status};
@@ -67,12 +67,7 @@ impl Registry {
         options: &ListOptions,
     ) -> Result<Watch, Status> {
         validate(options)?;
-        let version = parse_unsigned(&options.resource_version).map_err(|error| {
-            Status::untyped(format!(
-                "resourceVersion: Invalid value: {}: {error}",
-                crate::validation::gofmt::quote(&options.resource_version)
-            ))
-        })?;
+        let version = version(&options.resource_version).map_err(Status::untyped)?;
         let selection = Selection::new(target, options);
         let prefix = selection.prefix(target);
         let now = Instant::now();
@@ -118,7 +113,7 @@ impl Registry {
                         .push_back(WatchEvent::Change(WatchEventType::Added, stored));
                 }
             }
-            if options.bookmarks && options.send_initial_events == Some(true) {
+            if options.bookmarks && replay {
                 watch.ready.push_back(WatchEvent::Bookmark {
                     revision: page.revision,
                     initial_events_end: true,
@@ -246,6 +241,15 @@ fn validate(options: &ListOptions) -> Result<(), Status> {
             &path,
             "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
         )),
+    }
+    // Without a version the state is asked for, as if the client had said so.
+    let asks = options.send_initial_events.is_some()
+        || matches!(options.resource_version.as_str(), "" | "0");
+    if asks && !options.continue_token.is_empty() {
+        problems.push(field::Error::forbidden(
+            &path,
+            "resourceVersionMatch is forbidden when continue is provided",
+        ));
     }
     if !matches!(options.version_match.as_str(), "" | "NotOlderThan") {
         let sent = options.version_match.as_str();

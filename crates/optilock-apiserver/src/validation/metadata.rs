@@ -203,6 +203,7 @@ fn owner_references(metadata: &Map<String, Value>, errors: &mut ErrorList) {
         let member = |name: &str| reference[name].as_str().unwrap_or_default();
         let api_version = member("apiVersion");
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let version = if version.contains('/') { "" } else { version };
         if version.is_empty() {
             let path = path.child("apiVersion");
             errors.push(Error::invalid(

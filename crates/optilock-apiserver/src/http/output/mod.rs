@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::accept::{Accept, Clause};
+use super::input::internal_package;
 use super::query::Query;
 use super::reply::{JSON, Reply, YAML};
 use crate::discovery::{IncludeObject, Table, list_metadata, partial_metadata};
@@ -19,6 +20,8 @@ use crate::schema::{Schema, TypeRef, encode_untyped};
 use crate::status::{Details, Reason, Status};
 
 const META_GROUP: &str = "meta.k8s.io";
+/// Media type of a watch, as it is told; it is asked for as JSON.
+const JSON_STREAM: &str = "application/json;stream=watch";
 
 /// How an answer is written.
 #[derive(Debug, Clone)]
@@ -54,8 +57,26 @@ pub(in crate::http) enum Subject {
     Watch,
 }
 
+impl Subject {
+    /// What a router thinks that the answer can be. It has one route for lists and watches.
+    fn produced(self) -> &'static [&'static str] {
+        match self {
+            Self::Object => &[JSON, YAML],
+            Self::List | Self::Watch => &[JSON, YAML, JSON_STREAM],
+        }
+    }
+
+    /// What the answer can be.
+    fn accepted(self) -> &'static [&'static str] {
+        match self {
+            Self::Object | Self::List => &[JSON, YAML],
+            Self::Watch => &[JSON_STREAM],
+        }
+    }
+}
+
 impl Representation {
-    /// The first of the client's wishes that can be served.
+    /// The first of the client's wishes that can be served, as a router sees it and then as a handler does.
     ///
     /// # Errors
     /// 406 when none can; 400 for an `includeObject` that is none.
@@ -63,9 +84,16 @@ impl Representation {
         accept: &Accept,
         subject: Subject,
         query: &Query,
+        resource: &Resource,
         pretty: bool,
     ) -> Result<Self, Status> {
-        let mut list_as_object = false;
+        let produced = subject.produced();
+        if !accept.passes(produced) {
+            let available = produced.join(", ");
+            let text = format!("406: Not Acceptable\n\nAvailable representations: {available}");
+            let status = Status::new(406, Reason::NotAcceptable, text);
+            return Err(status.with_details(Details::default()));
+        }
         for clause in accept.clauses() {
             let Some(format) = Self::format(clause, pretty) else {
                 continue;
@@ -92,19 +120,22 @@ impl Representation {
                 ("PartialObjectMetadata", Subject::Object | Subject::Watch)
                 | ("PartialObjectMetadataList", Subject::List) => Form::Metadata { version },
                 ("PartialObjectMetadata", Subject::List) => {
-                    list_as_object = true;
-                    continue;
+                    let kind = resource.api.list_kind();
+                    return Err(not_transformed(clause, "a list", &kind, resource));
+                }
+                ("PartialObjectMetadataList", Subject::Object) => {
+                    let kind = &resource.api.kind;
+                    return Err(not_transformed(clause, "not a list", kind, resource));
                 }
                 _ => continue,
             };
             return Ok(Self { form, format });
         }
-        let text = if list_as_object {
-            "you requested PartialObjectMetadata, but the requested object is a list"
-        } else {
-            "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/json;stream=watch"
-        };
-        Err(Status::new(406, Reason::NotAcceptable, text).with_details(Details::default()))
+        let text = format!(
+            "only the following media types are accepted: {}",
+            subject.accepted().join(", ")
+        );
+        Err(Status::new(406, Reason::NotAcceptable, text))
     }
 
     fn format(clause: &Clause, pretty: bool) -> Option<Format> {
@@ -205,6 +236,11 @@ impl Representation {
                 .as_bytes(),
         );
         list_metadata(&metadata, &mut out);
+        if list.items.is_empty() && matches!(self.form, Form::Metadata { .. }) {
+            // The one kind of list that kube-apiserver leaves without items.
+            out.extend_from_slice(b",\"items\":null}");
+            return self.document(StatusCode::OK, out);
+        }
         out.extend_from_slice(b",\"items\":[");
         for (at, item) in list.items.iter().enumerate() {
             if at > 0 {
@@ -290,6 +326,16 @@ impl Representation {
             Format::Yaml => Ok(Reply::new(code, YAML, Bytes::from(yaml(&json)?))),
         }
     }
+}
+
+/// 406 for a form that this answer can't take.
+fn not_transformed(clause: &Clause, is: &str, kind: &str, resource: &Resource) -> Status {
+    let package = internal_package(&resource.api.group);
+    let text = format!(
+        "you requested {}, but the requested object is {is} (*{package}.{kind})",
+        clause.kind
+    );
+    Status::new(406, Reason::NotAcceptable, text)
 }
 
 fn encode(ty: &TypeRef, value: &Value) -> Vec<u8> {

@@ -161,10 +161,12 @@ pub(super) fn on_delete(resource: &Resource, object: &mut Value, old: &Value) {
     }
     if is_namespace(resource) {
         phase(object, "Terminating");
+        // A namespace goes when it is empty, not after a time.
+        metadata_mut(object).remove("deletionGracePeriodSeconds");
     }
 }
 
-fn is_namespace(resource: &Resource) -> bool {
+pub(super) fn is_namespace(resource: &Resource) -> bool {
     resource.api.group.is_empty() && &*resource.api.plural == "namespaces"
 }
 

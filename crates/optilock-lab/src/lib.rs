@@ -35,6 +35,7 @@ pub mod check;
 mod error;
 mod event;
 pub mod history;
+mod run;
 mod seed;
 mod strategy;
 mod target;
@@ -44,6 +45,11 @@ mod workload;
 
 pub use error::{AttemptError, CleanupError, CleanupFailure, Error, ServerError, TargetError};
 pub use event::{Event, EventKind, Events};
+pub use run::{
+    CounterSummary, Least, LegSummary, Percentiles, RequestCounts, RunSummary, Summary,
+    TargetSummary, ThrottleSummary, TimeSummary, UpdateCounts, VerdictSummary, ViolatedRule,
+    WorkloadSummary,
+};
 pub use seed::{Experiment, Outcome, Runner, Setup, Winners, Writer};
 pub use strategy::{Once, OptilockCombined, OptilockUpdate, RetryOnConflict, Strategy};
 pub use target::Target;

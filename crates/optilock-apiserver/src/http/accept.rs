@@ -14,6 +14,8 @@ pub(crate) struct Clause {
     pub(crate) group: String,
     /// `v`: its version.
     pub(crate) version: String,
+    /// `stream`: the protocol of a stream.
+    stream: String,
     quality: f32,
 }
 
@@ -30,6 +32,7 @@ impl Clause {
                 "as" => clause.kind = value.to_owned(),
                 "g" => clause.group = value.to_owned(),
                 "v" => clause.version = value.to_owned(),
+                "stream" => clause.stream = value.to_owned(),
                 "q" => clause.quality = value.trim().parse().unwrap_or(1.0),
                 _ => {}
             }
@@ -45,6 +48,11 @@ impl Clause {
             (Some((kind, "*")), Some((given, _))) => kind == given,
             _ => self.media_type == media_type,
         }
+    }
+
+    /// Whether a stream, if one is asked for, is one that there is.
+    pub(crate) fn is_stream_known(&self) -> bool {
+        matches!(self.stream.as_str(), "" | "watch")
     }
 
     /// Whether the plain form is asked for, without `as`.

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, LOCATION, VARY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, Method, StatusCode};
 
 use super::accept::{Accept, Clause};
-use super::output;
+use super::format::{Format, JSON, PROTOBUF, YAML};
 use super::query::Query;
-use super::reply::{JSON, Reply, YAML};
+use super::reply::Reply;
 use super::service::wants_indentation;
 use crate::discovery::{Document, ListVersion, Part, Probe, Subject};
 use crate::registry::{Registry, method_not_allowed};
@@ -48,13 +47,6 @@ struct DiscoveryRequest<'a> {
     query: &'a Query,
     headers: &'a HeaderMap,
     accept: &'a Accept,
-}
-
-/// How a document is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Json,
-    Yaml,
 }
 
 /// How kube-apiserver serves a path.
@@ -137,16 +129,12 @@ impl DiscoveryRequest<'_> {
         let reply = if self.has_already(&etag) {
             Reply::empty(StatusCode::NOT_MODIFIED)
         } else {
-            let media_type = match format {
-                Format::Json => JSON,
-                Format::Yaml => YAML,
-            };
             let content_type = format!(
-                "{media_type};g={LIST_GROUP};v={};as={LIST_KIND}",
+                "{};g={LIST_GROUP};v={};as={LIST_KIND}",
+                format.media_type(),
                 version.name()
             );
-            self.write(format, document.body())?
-                .content_type(&content_type)
+            write(format, &document)?.content_type(&content_type)
         };
         Ok(reply
             .header(ETAG, &etag)
@@ -185,7 +173,7 @@ impl DiscoveryRequest<'_> {
         };
         self.check(handler)?;
         let (format, _) = self.negotiate(handler, false)?;
-        self.write(format, document.body())
+        write(format, &document)
     }
 
     /// The first of the client's wishes that can be served; with a version where it wants all in one document.
@@ -194,16 +182,13 @@ impl DiscoveryRequest<'_> {
         handler: Handler,
         aggregates: bool,
     ) -> Result<(Format, Option<ListVersion>), Status> {
+        let pretty = wants_indentation(self.query, self.headers);
         let mut understood = false;
         for clause in self.accept.clauses() {
             if handler == Handler::GetOnly && clause.media_type == APPLICATION {
                 continue;
             }
-            let format = if clause.covers(JSON) {
-                Format::Json
-            } else if clause.covers(YAML) {
-                Format::Yaml
-            } else {
+            let Some(format) = Format::of(clause, pretty) else {
                 continue;
             };
             understood = true;
@@ -211,6 +196,7 @@ impl DiscoveryRequest<'_> {
                 return Ok((format, None));
             }
             if aggregates
+                && format != Format::Protobuf
                 && clause.kind == LIST_KIND
                 && clause.group == LIST_GROUP
                 && let Some(version) = ListVersion::parse(&clause.version)
@@ -219,9 +205,10 @@ impl DiscoveryRequest<'_> {
             }
         }
         if handler == Handler::GetOnly && !understood {
-            return Err(unacceptable(&[JSON, YAML]));
+            return Err(unacceptable(&[JSON, YAML, PROTOBUF]));
         }
-        let text = format!("only the following media types are accepted: {JSON}, {YAML}");
+        let text =
+            format!("only the following media types are accepted: {JSON}, {YAML}, {PROTOBUF}");
         Err(Status::new(406, Reason::NotAcceptable, text))
     }
 
@@ -263,22 +250,6 @@ impl DiscoveryRequest<'_> {
         }
     }
 
-    fn write(&self, format: Format, json: Bytes) -> Result<Reply, Status> {
-        match format {
-            Format::Json if wants_indentation(self.query, self.headers) => Ok(Reply::new(
-                StatusCode::OK,
-                JSON,
-                Bytes::from(output::indented(&json)),
-            )),
-            Format::Json => Ok(Reply::new(StatusCode::OK, JSON, json)),
-            Format::Yaml => Ok(Reply::new(
-                StatusCode::OK,
-                YAML,
-                Bytes::from(output::yaml(&json)?),
-            )),
-        }
-    }
-
     fn health(&self, probe: Probe, check: &str) -> Reply {
         if !check.is_empty() {
             return match probe.one(check) {
@@ -291,6 +262,11 @@ impl DiscoveryRequest<'_> {
         let verbose = self.query.all("verbose").next().is_some();
         sniff_proof(Reply::text(StatusCode::OK, probe.all(verbose, &excluded)))
     }
+}
+
+fn write(format: Format, document: &Document) -> Result<Reply, Status> {
+    let body = format.write(document.body().into())?;
+    Ok(Reply::new(StatusCode::OK, format.media_type(), body))
 }
 
 /// 404 of a path that means nothing.

@@ -8,6 +8,8 @@ mod accept;
 mod auth;
 mod body;
 mod discovery;
+mod format;
+mod indent;
 mod input;
 mod output;
 mod patching;

@@ -6,15 +6,8 @@ use http::{HeaderMap, Response, StatusCode};
 
 use super::accept::Accept;
 use super::body::Body;
-use super::output::{indented, yaml};
+use super::format::Format;
 use crate::status::Status;
-
-/// Media type of JSON.
-pub(crate) const JSON: &str = "application/json";
-/// Media type of YAML.
-pub(crate) const YAML: &str = "application/yaml";
-/// Media type of Kubernetes' protobuf, in which nothing is answered.
-const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
 /// Status, headers and body of an answer.
 #[derive(Debug)]
@@ -50,25 +43,19 @@ impl Reply {
         Self::new(code, "text/plain; charset=utf-8", Bytes::from(text.into()))
     }
 
-    /// The answer to what was refused. A client that takes neither JSON nor YAML as it is gets JSON that a person can read.
+    /// The answer to what was refused. A client that takes nothing as it is gets JSON that a person can read.
     pub(crate) fn status(status: &Status, accept: &Accept, pretty: bool) -> Self {
         let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut json = status.to_json().into_bytes();
         let plain = accept.clauses().iter().filter(|clause| clause.is_plain());
-        let known = plain.map(|clause| {
-            [JSON, PROTOBUF, YAML]
-                .into_iter()
-                .find(|known| clause.covers(known))
-        });
-        let media_type = known.flatten().next();
-        let mut reply = match media_type {
-            Some(YAML) if let Ok(text) = yaml(&json) => Self::new(code, YAML, Bytes::from(text)),
-            Some(_) if !pretty => {
-                json.push(b'\n');
-                Self::new(code, JSON, Bytes::from(json))
-            }
-            _ => Self::new(code, JSON, Bytes::from(indented(&json))),
-        };
+        let wanted = plain.filter_map(|clause| Format::of(clause, pretty)).next();
+        let format = wanted.unwrap_or(Format::Json { pretty: true });
+        let mut json = status.to_json().into_bytes();
+        json.push(b'\n');
+        // A Status can be written in every format; `untyped` says so where it could not.
+        let body = format
+            .write(json)
+            .unwrap_or_else(|why| why.to_json().into());
+        let mut reply = Self::new(code, format.media_type(), body);
         if let Some(seconds) = status.details.as_ref().map(|d| d.retry_after_seconds)
             && seconds > 0
         {

@@ -13,7 +13,7 @@ use super::input::{self, Expected, MediaType};
 use super::output::{self, Representation, Subject};
 use super::patching::{Patch, PatchKind};
 use super::query::Query;
-use super::reply::{JSON, Reply};
+use super::reply::Reply;
 use super::route::ResourcePath;
 use super::service::{Closing, Shared};
 use crate::managed::Operation;
@@ -215,6 +215,7 @@ impl ResourceRequest<'_> {
         };
         let watch = self.shared.registry.watch(&collection, &options).await?;
         let shared = Arc::clone(self.shared);
+        let content_type = representation.stream_type();
         let state = (watch, true);
         let events = futures::stream::unfold(state, move |(mut watch, first)| {
             let (shared, representation) = (Arc::clone(&shared), representation.clone());
@@ -226,7 +227,11 @@ impl ResourceRequest<'_> {
             }
         });
         let events = events.take_until(Box::pin(self.closing.clone().closed()));
-        Ok(Reply::new(StatusCode::OK, JSON, Body::events(events)))
+        Ok(Reply::new(
+            StatusCode::OK,
+            content_type,
+            Body::events(events),
+        ))
     }
 
     /// The object in the body; complaints about it are added to `warnings`.

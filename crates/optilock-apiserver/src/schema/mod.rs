@@ -12,6 +12,7 @@ mod canonical;
 mod document;
 mod encode;
 mod json;
+mod marshal;
 mod model;
 mod nil;
 mod node;
@@ -103,6 +104,34 @@ impl Schema {
     /// `apiVersion` nor `kind`: they are not part of the message.
     pub(crate) fn decode_protobuf(&self, ty: &TypeRef, raw: &[u8]) -> Result<Value, DecodeError> {
         protobuf::decode(ty, raw)
+    }
+
+    /// A canonical document that says its `apiVersion` and `kind` as a body of `application/vnd.kubernetes.protobuf`.
+    /// `None` for one of a type that has no message.
+    pub(crate) fn encode_protobuf(&self, document: &Value) -> Option<Vec<u8>> {
+        let text = |member: &str| document[member].as_str().unwrap_or_default();
+        let (api_version, kind) = (text("apiVersion"), text("kind"));
+        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+        let ty = self.kind(group, version, kind).or_else(|| {
+            // What discovery and refusals are made of is in no version; metadata alone is in more than one.
+            let name = format!("io.k8s.apimachinery.pkg.apis.meta.v1.{kind}");
+            self.type_named(&name)
+                .filter(|_| matches!(group, "" | "meta.k8s.io"))
+        })?;
+        let mut raw = Vec::with_capacity(512);
+        marshal::message(&ty, document.as_object()?, &mut raw);
+        Some(marshal::envelope(api_version, kind, &raw))
+    }
+
+    /// An event of a watch as a frame of a stream of protobuf. `object` is a whole body.
+    pub(crate) fn protobuf_event(&self, kind: &str, object: &[u8]) -> Vec<u8> {
+        let mut event = Vec::with_capacity(object.len() + 32);
+        wire::put_bytes(1, kind.as_bytes(), &mut event);
+        wire::put_delimited(2, &mut event, |event| wire::put_bytes(1, object, event));
+        // No body is as large as 4 GiB.
+        let mut frame = (event.len() as u32).to_be_bytes().to_vec();
+        frame.append(&mut event);
+        frame
     }
 
     /// Brings a document that is already parsed (a patched one) into canonical form.

@@ -9,11 +9,8 @@ use super::model::{Field, ProtoSlot, Shape, StructType};
 use super::node::MAX_DEPTH;
 use super::quantity::Quantity;
 use super::time::Instant;
-use super::wire::{Data, Reader};
+use super::wire::{Data, MAGIC, Reader};
 use super::{DecodeError, bytes, json};
-
-/// The bytes that a body of `application/vnd.kubernetes.protobuf` begins with.
-const MAGIC: &[u8] = b"k8s\0";
 
 /// What is around a protobuf message: `runtime.Unknown` behind four magic bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -38,6 +38,11 @@ impl Instant {
         self.seconds == ZERO_SECONDS && self.nanos == 0
     }
 
+    /// Seconds since the Unix epoch, and nanoseconds within the second.
+    pub(super) fn parts(self) -> (i64, u32) {
+        (self.seconds, self.nanos)
+    }
+
     /// Reads a `metav1.Time`: RFC 3339 with or without a fraction of a second.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         Parser::new(text, RFC3339).parse(false)

@@ -1,4 +1,7 @@
-//! The wire format of protobuf, with the errors of Go's generated decoders.
+//! The wire format of protobuf: reading with the errors of Go's generated decoders, and writing.
+
+/// The bytes that a body of `application/vnd.kubernetes.protobuf` begins with.
+pub(super) const MAGIC: &[u8] = b"k8s\0";
 
 /// The wire types that Kubernetes uses.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -125,6 +128,45 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Appends a field that is a varint. Negative integers are given in two's complement of 64 bits.
+pub(super) fn put_varint(number: u32, value: u64, out: &mut Vec<u8>) {
+    varint(u64::from(number) << 3, out);
+    varint(value, out);
+}
+
+/// Appends a field of eight bytes.
+pub(super) fn put_fixed64(number: u32, bits: u64, out: &mut Vec<u8>) {
+    varint(u64::from(number) << 3 | 1, out);
+    out.extend_from_slice(&bits.to_le_bytes());
+}
+
+/// Appends a field of text or bytes.
+pub(super) fn put_bytes(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
+    varint(u64::from(number) << 3 | 2, out);
+    varint(bytes.len() as u64, out);
+    out.extend_from_slice(bytes);
+}
+
+/// Appends a field that is a message, which `write` appends.
+pub(super) fn put_delimited(number: u32, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    varint(u64::from(number) << 3 | 2, out);
+    let start = out.len();
+    write(out);
+    // The length stands before the message and is known behind it.
+    let end = out.len();
+    varint((end - start) as u64, out);
+    let length = out.len() - end;
+    out[start..].rotate_right(length);
+}
+
+fn varint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,6 +195,37 @@ mod tests {
             all(&[0x0b, 0x13, 0x08, 1, 0x14, 0x0c, 0x08, 7]),
             Ok(vec![(1, Data::Varint(7))])
         );
+    }
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        let mut out = Vec::new();
+        put_varint(1, 150, &mut out);
+        put_varint(200, u64::MAX, &mut out);
+        put_fixed64(3, 7, &mut out);
+        put_bytes(4, b"ok", &mut out);
+        // Long enough for a length of two bytes.
+        let long = [b'x'; 300];
+        put_delimited(5, &mut out, |out| {
+            put_delimited(1, out, |out| put_bytes(2, &long, out));
+        });
+        let fields = all(&out).expect("well formed");
+        assert_eq!(
+            fields[..4],
+            [
+                (1, Data::Varint(150)),
+                (200, Data::Varint(u64::MAX)),
+                (3, Data::Fixed64(7)),
+                (4, Data::Bytes(b"ok"))
+            ]
+        );
+        let (5, Data::Bytes(outer)) = fields[4] else {
+            panic!("{fields:?}")
+        };
+        let (1, Data::Bytes(inner)) = all(outer).expect("well formed")[0] else {
+            panic!("{outer:?}")
+        };
+        assert_eq!(all(inner), Ok(vec![(2, Data::Bytes(&long))]));
     }
 
     #[test]

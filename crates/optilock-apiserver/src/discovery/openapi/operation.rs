@@ -139,22 +139,54 @@ impl From<&Gvk> for OperationKind {
 }
 
 /// Media types of answers.
-pub(super) const DOCUMENTS: &[&str] = &["application/json", "application/yaml"];
-/// Media types of lists, which may be watched too.
-pub(super) const STREAMS: &[&str] = &[
+pub(super) const DOCUMENTS: &[&str] = &[
     "application/json",
-    "application/json;stream=watch",
+    "application/vnd.kubernetes.protobuf",
     "application/yaml",
 ];
-/// Media types of bodies.
-pub(super) const ANY: &[&str] = &["*/*"];
-/// Media types of patches.
-pub(super) const PATCHES: &[&str] = &[
-    "application/apply-patch+yaml",
-    "application/json-patch+json",
-    "application/merge-patch+json",
-    "application/strategic-merge-patch+json",
-];
+
+/// The media types of a resource's operations.
+pub(super) struct MediaTypes {
+    /// Of answers.
+    pub(super) documents: &'static [&'static str],
+    /// Of lists, which may be watched too.
+    pub(super) streams: &'static [&'static str],
+    /// Of bodies.
+    pub(super) bodies: &'static [&'static str],
+    /// Of patches.
+    pub(super) patches: &'static [&'static str],
+}
+
+/// Of built-in resources.
+pub(super) const BUILTIN: MediaTypes = MediaTypes {
+    documents: DOCUMENTS,
+    streams: &[
+        "application/json",
+        "application/json;stream=watch",
+        "application/vnd.kubernetes.protobuf",
+        "application/vnd.kubernetes.protobuf;stream=watch",
+        "application/yaml",
+    ],
+    bodies: &["*/*"],
+    patches: &[
+        "application/apply-patch+yaml",
+        "application/json-patch+json",
+        "application/merge-patch+json",
+        "application/strategic-merge-patch+json",
+    ],
+};
+
+/// Of custom resources, which have no messages and no strategies to merge by.
+pub(super) const CUSTOM: MediaTypes = MediaTypes {
+    documents: &["application/json", "application/yaml"],
+    streams: &["application/json", "application/yaml"],
+    bodies: &["application/json", "application/yaml"],
+    patches: &[
+        "application/apply-patch+yaml",
+        "application/json-patch+json",
+        "application/merge-patch+json",
+    ],
+};
 
 /// One type in several media types.
 pub(super) struct Content {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::component::Components;
 use super::operation::{
-    ANY, Content, DOCUMENTS, Operation, PATCHES, PathItem, RequestBody, STREAMS, capitalised,
+    BUILTIN, CUSTOM, Content, MediaTypes, Operation, PathItem, RequestBody, capitalised,
     group_name, responses, tag,
 };
 use super::parameter::{self, NAME, NAMESPACE, PRETTY, Parameter};
@@ -42,6 +42,11 @@ pub(super) fn add(
             .meta_if("DeleteOptions", has("delete") || has("deletecollection")),
         status: components.meta_if("Status", has("delete") || has("deletecollection")),
         patch: components.meta_if("Patch", has("patch")),
+        media_types: if resource.custom.is_some() {
+            CUSTOM
+        } else {
+            BUILTIN
+        },
         tag: format!("{}_{}", tag(&group), kind.version),
         prefix: format!("{group}{version}"),
         scope: if resource.api.namespaced {
@@ -76,6 +81,7 @@ struct ResourcePaths<'a> {
     delete_options: Option<Reference>,
     status: Option<Reference>,
     patch: Option<Reference>,
+    media_types: MediaTypes,
     tag: String,
     /// Group and version in names of operations.
     prefix: String,
@@ -140,7 +146,7 @@ impl ResourcePaths<'_> {
         let id = format!("list{}{scope}{}{end}", self.prefix, self.kind.kind);
         let parameters = [parameter::SELECT, parameter::WATCH];
         Some(Operation {
-            responses: responses(&["200"], STREAMS, list),
+            responses: responses(&["200"], self.media_types.streams, list),
             ..self.operation(id, "list", &parameters)
         })
     }
@@ -151,8 +157,8 @@ impl ResourcePaths<'_> {
         let delete = delete
             .filter(|_| self.has("deletecollection"))
             .map(|(options, status)| Operation {
-                request_body: Some(optional(options)),
-                responses: responses(&["200"], DOCUMENTS, status),
+                request_body: Some(optional(self.media_types.bodies, options)),
+                responses: responses(&["200"], self.media_types.documents, status),
                 ..self.operation(
                     format!("delete{prefix}Collection{scope}{kind}"),
                     "deletecollection",
@@ -181,8 +187,8 @@ impl ResourcePaths<'_> {
     fn create(&self, subresource: &str, ty: &Reference, gvk: &Gvk) -> Operation {
         let (prefix, scope, kind) = (&self.prefix, self.scope, &self.kind.kind);
         Operation {
-            request_body: Some(required(ANY, ty)),
-            responses: responses(&["200", "201", "202"], DOCUMENTS, ty),
+            request_body: Some(required(self.media_types.bodies, ty)),
+            responses: responses(&["200", "201", "202"], self.media_types.documents, ty),
             gvk: Some(gvk.into()),
             ..self.operation(
                 format!("create{prefix}{scope}{kind}{subresource}"),
@@ -198,13 +204,13 @@ impl ResourcePaths<'_> {
         let has = |verb: &str| verbs.iter().any(|v| &**v == verb);
         let id = |action: &str| format!("{action}{prefix}{scope}{kind}{subresource}");
         let get = has("get").then(|| Operation {
-            responses: responses(&["200"], DOCUMENTS, ty),
+            responses: responses(&["200"], self.media_types.documents, ty),
             gvk: Some(gvk.into()),
             ..self.operation(id("read"), "get", &[])
         });
         let put = has("update").then(|| Operation {
-            request_body: Some(required(ANY, ty)),
-            responses: responses(&["200", "201"], DOCUMENTS, ty),
+            request_body: Some(required(self.media_types.bodies, ty)),
+            responses: responses(&["200", "201"], self.media_types.documents, ty),
             gvk: Some(gvk.into()),
             ..self.operation(id("replace"), "put", &[parameter::WRITE])
         });
@@ -213,8 +219,8 @@ impl ResourcePaths<'_> {
             .as_ref()
             .filter(|_| has("patch"))
             .map(|patch| Operation {
-                request_body: Some(required(PATCHES, patch)),
-                responses: responses(&["200", "201"], DOCUMENTS, ty),
+                request_body: Some(required(self.media_types.patches, patch)),
+                responses: responses(&["200", "201"], self.media_types.documents, ty),
                 gvk: Some(gvk.into()),
                 ..self.operation(id("patch"), "patch", &[parameter::PATCH])
             });
@@ -240,8 +246,8 @@ impl ResourcePaths<'_> {
             .zip(gone)
             .filter(|_| self.has("delete"));
         item.delete = delete.map(|(options, gone)| Operation {
-            request_body: Some(optional(options)),
-            responses: responses(&["200", "202"], DOCUMENTS, gone),
+            request_body: Some(optional(self.media_types.bodies, options)),
+            responses: responses(&["200", "202"], self.media_types.documents, gone),
             ..self.operation(
                 format!("delete{prefix}{scope}{kind}"),
                 "delete",
@@ -280,7 +286,7 @@ impl ResourcePaths<'_> {
         let (prefix, scope, kind) = (&self.prefix, self.scope, &self.kind.kind);
         let watch = |id: String, action: &'static str| {
             PathItem::get(Operation {
-                responses: responses(&["200"], STREAMS, event),
+                responses: responses(&["200"], self.media_types.streams, event),
                 ..self.operation(id, action, &[parameter::SELECT, parameter::WATCH])
             })
         };
@@ -313,9 +319,9 @@ fn required(media_types: &'static [&'static str], schema: &Reference) -> Request
     }
 }
 
-fn optional(schema: &Reference) -> RequestBody {
+fn optional(media_types: &'static [&'static str], schema: &Reference) -> RequestBody {
     RequestBody {
-        content: Content::new(ANY, schema),
+        content: Content::new(media_types, schema),
         required: false,
     }
 }

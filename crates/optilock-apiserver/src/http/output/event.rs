@@ -4,7 +4,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Form, Representation, encode, metadata_only};
+use super::{Form, Format, Representation, encode, metadata_only};
 use crate::discovery::Table;
 use crate::registry::{Resource, Stored, WatchEvent, WatchEventType, decode, splice_version};
 use crate::schema::Schema;
@@ -40,6 +40,19 @@ impl Representation {
             ),
             WatchEvent::Error(status) => ("ERROR", status.to_json().into_bytes()),
         };
+        self.frame(kind, object)
+    }
+
+    /// An event as it goes over the wire. `object` is JSON.
+    fn frame(&self, kind: &str, object: Vec<u8>) -> Bytes {
+        if self.format == Format::Protobuf {
+            let (kind, object) = match Format::Protobuf.write(object) {
+                Ok(object) => (kind, object),
+                // Not even the refusal can be told; the client sees that the event says nothing.
+                Err(status) => ("ERROR", status.to_json().into()),
+            };
+            return Schema::builtin().protobuf_event(kind, &object).into();
+        }
         let mut frame = Vec::with_capacity(object.len() + 40);
         frame.extend_from_slice(b"{\"type\":\"");
         frame.extend_from_slice(kind.as_bytes());

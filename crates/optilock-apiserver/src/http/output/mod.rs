@@ -1,9 +1,6 @@
 //! Objects, lists and events in the representation that the client asked for.
 
 mod event;
-mod indent;
-
-pub(in crate::http) use indent::indented;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -11,9 +8,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::accept::{Accept, Clause};
+use super::format::{Format, JSON, PROTOBUF, YAML};
 use super::input::internal_package;
 use super::query::Query;
-use super::reply::{JSON, Reply, YAML};
+use super::reply::Reply;
 use crate::discovery::{IncludeObject, Table, list_metadata, partial_metadata};
 use crate::registry::{List, Resource, Stored, View, decode, splice_version};
 use crate::schema::{Schema, TypeRef, encode_untyped};
@@ -22,6 +20,7 @@ use crate::status::{Details, Reason, Status};
 const META_GROUP: &str = "meta.k8s.io";
 /// Media type of a watch, as it is told; it is asked for as JSON.
 const JSON_STREAM: &str = "application/json;stream=watch";
+const PROTOBUF_STREAM: &str = "application/vnd.kubernetes.protobuf;stream=watch";
 
 /// How an answer is written.
 #[derive(Debug, Clone)]
@@ -43,12 +42,6 @@ enum Form {
     Metadata { version: String },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Json { pretty: bool },
-    Yaml,
-}
-
 /// What is to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum Subject {
@@ -61,16 +54,16 @@ impl Subject {
     /// What a router thinks that the answer can be. It has one route for lists and watches.
     fn produced(self) -> &'static [&'static str] {
         match self {
-            Self::Object => &[JSON, YAML],
-            Self::List | Self::Watch => &[JSON, YAML, JSON_STREAM],
+            Self::Object => &[JSON, YAML, PROTOBUF],
+            Self::List | Self::Watch => &[JSON, YAML, PROTOBUF, JSON_STREAM, PROTOBUF_STREAM],
         }
     }
 
     /// What the answer can be.
     fn accepted(self) -> &'static [&'static str] {
         match self {
-            Self::Object | Self::List => &[JSON, YAML],
-            Self::Watch => &[JSON_STREAM],
+            Self::Object | Self::List => &[JSON, YAML, PROTOBUF],
+            Self::Watch => &[JSON_STREAM, PROTOBUF_STREAM],
         }
     }
 }
@@ -88,14 +81,16 @@ impl Representation {
         pretty: bool,
     ) -> Result<Self, Status> {
         let produced = subject.produced();
-        if !accept.passes(produced) {
+        let is_custom = resource.custom.is_some();
+        // Custom resources have no routes.
+        if !is_custom && !accept.passes(produced) {
             let available = produced.join(", ");
             let text = format!("406: Not Acceptable\n\nAvailable representations: {available}");
             let status = Status::new(406, Reason::NotAcceptable, text);
             return Err(status.with_details(Details::default()));
         }
         for clause in accept.clauses() {
-            let Some(format) = Self::format(clause, pretty) else {
+            let Some(format) = Format::of(clause, pretty) else {
                 continue;
             };
             // A stream of YAML documents has no place in this protocol.
@@ -103,6 +98,10 @@ impl Representation {
                 continue;
             }
             if clause.is_plain() {
+                // Nor messages.
+                if is_custom && format == Format::Protobuf {
+                    continue;
+                }
                 return Ok(Self {
                     form: Form::Object,
                     format,
@@ -113,7 +112,7 @@ impl Representation {
             }
             let version = format!("{META_GROUP}/{}", clause.version);
             let form = match (clause.kind.as_str(), subject) {
-                ("Table", _) => {
+                ("Table", _) if format != Format::Protobuf => {
                     let include = IncludeObject::parse(query.get("includeObject"))?;
                     Form::Table { version, include }
                 }
@@ -138,11 +137,9 @@ impl Representation {
         Err(Status::new(406, Reason::NotAcceptable, text))
     }
 
-    fn format(clause: &Clause, pretty: bool) -> Option<Format> {
-        if clause.covers(JSON) {
-            return Some(Format::Json { pretty });
-        }
-        clause.covers(YAML).then_some(Format::Yaml)
+    /// Media type of a watch.
+    pub(in crate::http) fn stream_type(&self) -> &'static str {
+        self.format.stream_type()
     }
 
     /// Whether stored JSON can be sent as it is.
@@ -315,16 +312,12 @@ impl Representation {
         code: StatusCode,
         mut json: Vec<u8>,
     ) -> Result<Reply, Status> {
-        match self.format {
-            Format::Json { pretty: false } => {
-                json.push(b'\n');
-                Ok(Reply::new(code, JSON, Bytes::from(json)))
-            }
-            Format::Json { pretty: true } => {
-                Ok(Reply::new(code, JSON, Bytes::from(indented(&json))))
-            }
-            Format::Yaml => Ok(Reply::new(code, YAML, Bytes::from(yaml(&json)?))),
-        }
+        json.push(b'\n');
+        Ok(Reply::new(
+            code,
+            self.format.media_type(),
+            self.format.write(json)?,
+        ))
     }
 }
 
@@ -374,12 +367,4 @@ impl Representation {
     fn plain_document(&self, json: String) -> Result<Reply, Status> {
         self.document(StatusCode::OK, json.into_bytes())
     }
-}
-
-/// A JSON document as YAML.
-pub(in crate::http) fn yaml(json: &[u8]) -> Result<String, Status> {
-    let unwritable =
-        |error: String| Status::untyped(format!("the answer can't be written as YAML: {error}"));
-    let value: Value = serde_json::from_slice(json).map_err(|e| unwritable(e.to_string()))?;
-    serde_saphyr::to_string(&value).map_err(|e| unwritable(e.to_string()))
 }

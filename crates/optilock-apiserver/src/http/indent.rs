@@ -1,7 +1,7 @@
 //! JSON for people.
 
 /// JSON with line breaks and two spaces a level, as Go's `json.Indent` makes it.
-pub(in crate::http) fn indented(json: &[u8]) -> Vec<u8> {
+pub(super) fn indented(json: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(json.len() * 2);
     let mut depth = 0usize;
     let mut in_string = false;

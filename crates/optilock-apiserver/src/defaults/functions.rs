@@ -274,6 +274,18 @@ pub(super) fn namespace(namespace: &mut Object) {
     }
 }
 
+/// An account has two names, of which the newer one counts.
+pub(super) fn service_account(spec: &mut Object) {
+    const NAMES: [&str; 2] = ["serviceAccountName", "serviceAccount"];
+    let names = NAMES.iter().map(|name| text(spec, name));
+    let name = names.into_iter().find(|name| !name.is_empty());
+    if let Some(name) = name.map(Value::from) {
+        for member in NAMES {
+            spec.insert(member.to_owned(), name.clone());
+        }
+    }
+}
+
 /// All that there is can be allocated.
 pub(super) fn node_status(status: &mut Object) {
     if let Some(capacity) = status.get("capacity").cloned() {

@@ -113,6 +113,7 @@ const ROWS: &[(&str, &[Rule])] = &[
         Set("securityContext", "{}"),
         Set("terminationGracePeriodSeconds", "30"),
         Set("schedulerName", r#""default-scheduler""#),
+        Run(functions::service_account),
     ]),
     ("core.v1.Container", CONTAINER),
     ("core.v1.EphemeralContainer", CONTAINER),

@@ -11,7 +11,7 @@ use super::query::Query;
 use super::reply::Reply;
 use super::service::wants_indentation;
 use crate::discovery::{Document, ListVersion, Part, Probe, Subject};
-use crate::registry::{Registry, method_not_allowed};
+use crate::registry::{Registry, method_not_allowed, missing_resource};
 use crate::status::{Details, Reason, Status};
 
 /// The framework below kube-apiserver knows `*/*` and full media types, but not this.
@@ -64,6 +64,7 @@ impl DiscoveryRequest<'_> {
         match words.as_slice() {
             [] | ["index.html"] => self.plain(&Subject::Paths),
             ["version"] => self.version(),
+            ["version", ..] => Err(missing_resource()),
             ["api"] => self.list(Handler::GetOnly, true),
             ["apis"] => self.list(Handler::Lenient, false),
             ["api", version] => self.resources("", version),
@@ -160,8 +161,7 @@ impl DiscoveryRequest<'_> {
             return self.document(Handler::GetOnly, &subject);
         }
         if self.registry.resources().discovery().has_group(group) {
-            let text = "the server could not find the requested resource";
-            return Err(Status::new(404, Reason::NotFound, text).with_details(Details::default()));
+            return Err(missing_resource());
         }
         Ok(not_found())
     }

@@ -8,6 +8,7 @@ use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 
+use super::kinds;
 use super::query;
 use crate::defaults;
 use crate::registry::{DeleteOptions, FieldValidation, View};
@@ -168,7 +169,7 @@ pub(super) fn object(body: &[u8], expected: &Expected<'_>) -> Result<Decoded, St
         or(meta.kind, &view.kind),
         or(meta.api_version, &view.api_version),
     );
-    check_kind(view, &api_version, &kind)?;
+    check_kind(view, &parsed, &api_version, &kind)?;
 
     let mut decoded = parsed
         .decode(&view.ty)
@@ -245,55 +246,31 @@ pub(super) fn distinct_owners(object: &mut Value) -> Option<String> {
 }
 
 /// Refuses an object of another kind or version than the path's.
-fn check_kind(view: &View, api_version: &str, kind: &str) -> Result<(), Status> {
-    if kind == view.kind && api_version == view.api_version {
-        return Ok(());
-    }
-    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
-    let schema = Schema::builtin();
-    if schema.kind(group, version, kind).is_none() {
-        let shown = if group.is_empty() {
-            version
-        } else {
-            api_version
-        };
-        let why = format!(
-            "no kind {} is registered for version {} in scheme \"pkg/runtime/scheme.go:111\"",
-            quote(kind),
-            quote(shown)
-        );
+fn check_kind(
+    view: &View,
+    parsed: &Parsed<'_>,
+    api_version: &str,
+    kind: &str,
+) -> Result<(), Status> {
+    if let Some(why) = kinds::misfit(view, api_version, kind) {
+        // It is read as what it is before it is found to be something else.
+        let (group, version) = kinds::split(api_version);
+        let own = Schema::builtin().kind(group, version, kind);
+        let unreadable = own.and_then(|ty| parsed.decode(&ty).err());
+        let why = unreadable.map_or(why, |error| error.to_string());
         return Err(unhandled(view, api_version, kind, &why));
     }
-    if kind == view.kind {
-        return Err(Status::bad_request(format!(
-            "the API version in the data ({api_version}) does not match the expected API version ({})",
-            view.api_version
-        )));
+    if api_version == view.api_version {
+        return Ok(());
     }
-    let expected_group = view
-        .api_version
-        .rsplit_once('/')
-        .map_or("", |(group, _)| group);
-    let why = format!(
-        "converting ({version}.{kind}) to ({}.{}): unknown conversion",
-        internal_package(expected_group),
-        view.kind
-    );
-    Err(unhandled(view, api_version, kind, &why))
-}
-
-/// The Go package of a group's internal types.
-pub(super) fn internal_package(group: &str) -> &str {
-    match group.split('.').next() {
-        None | Some("") => "core",
-        Some(first) => first,
-    }
+    Err(Status::bad_request(format!(
+        "the API version in the data ({api_version}) does not match the expected API version ({})",
+        view.api_version
+    )))
 }
 
 fn unhandled(view: &View, api_version: &str, kind: &str, why: &str) -> Status {
-    let version = api_version
-        .rsplit_once('/')
-        .map_or(api_version, |(_, version)| version);
+    let (_, version) = kinds::split(api_version);
     Status::bad_request(format!(
         "{kind} in version {} cannot be handled as a {}: {why}",
         quote(version),
@@ -362,11 +339,7 @@ fn check_options(meta: &TypeMeta) -> Result<(), Status> {
     if kind.is_empty() || kind == "DeleteOptions" {
         return Ok(());
     }
-    Err(Status::bad_request(format!(
-        "no kind {} is registered for version {} in scheme \"pkg/runtime/scheme.go:111\"",
-        quote(kind),
-        quote(api_version)
-    )))
+    Err(Status::bad_request(kinds::unregistered(api_version, kind)))
 }
 
 fn delete_options_type() -> Result<TypeRef, Status> {

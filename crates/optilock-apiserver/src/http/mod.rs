@@ -11,6 +11,7 @@ mod discovery;
 mod format;
 mod indent;
 mod input;
+mod kinds;
 mod output;
 mod patching;
 mod query;

@@ -173,9 +173,28 @@ impl Patch<'_> {
             PatchKind::Merge | PatchKind::Apply => patch::merge_patch(current, body, check),
             PatchKind::StrategicMerge => patch::strategic_merge(current, body, &view.ty, check),
         }?;
-        let decoded = Schema::builtin()
-            .normalize(&view.ty, &patched.document)
-            .map_err(|error| patched.refused(&error.to_string()))?;
+        let refused = |why: &str| patched.refused(&view.ty, current, why);
+        // A strategic merge knows what it merges into, and a custom resource is held against its definition later.
+        if self.kind != PatchKind::StrategicMerge && view.ty.custom.is_none() && view.is_object() {
+            let text = |name: &str| patched.document[name].as_str().unwrap_or_default();
+            let kind = if text("kind").is_empty() {
+                view.kind.as_str()
+            } else {
+                text("kind")
+            };
+            match text("apiVersion") {
+                // Of what says no version nothing is read, not even its name.
+                "" => return Ok(Value::Object(serde_json::Map::new())),
+                version => {
+                    if let Some(why) = super::kinds::misfit(view, version, kind) {
+                        return Err(refused(&why));
+                    }
+                }
+            }
+        }
+        let decoded = patched
+            .decode(&view.ty)
+            .map_err(|error| refused(&error.to_string()))?;
         let complaints: Vec<String> = patched
             .complaints
             .iter()
@@ -184,9 +203,8 @@ impl Patch<'_> {
             .collect();
         match validation {
             FieldValidation::Strict if !complaints.is_empty() => {
-                return Err(
-                    patched.refused(&format!("strict decoding error: {}", complaints.join(", ")))
-                );
+                let why = format!("strict decoding error: {}", complaints.join(", "));
+                return Err(refused(&why));
             }
             FieldValidation::Warn => warnings.extend(complaints),
             _ => {}

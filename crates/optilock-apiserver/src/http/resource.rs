@@ -18,9 +18,10 @@ use super::route::ResourcePath;
 use super::service::{Closing, Shared};
 use crate::managed::Operation;
 use crate::registry::{
-    self, Deleted, Resource, Target, View, WriteOptions, method_not_allowed, missing_resource,
+    self, Deleted, Part, Resource, Target, View, WriteOptions, method_not_allowed, missing_resource,
 };
 use crate::status::Status;
+use crate::validation;
 
 /// A request on a resource, with its body.
 pub(super) struct ResourceRequest<'a> {
@@ -262,7 +263,9 @@ impl ResourceRequest<'_> {
         let options = self.write_options("CreateOptions", Operation::Update)?;
         let sent = self.decode(view, &options, warnings)?;
         self.check_namespace(target, &sent)?;
-        if let Some(answered) = registry::review(target, &self.shared.ambient, sent.clone()) {
+        if let Some(answered) =
+            registry::review(target, &self.shared.ambient, sent.clone(), &options)
+        {
             return self.represent(&target.resource, Subject::Object)?.value(
                 StatusCode::CREATED,
                 view,
@@ -274,7 +277,9 @@ impl ResourceRequest<'_> {
             registry.act(action, target, &sent, &options).await?;
             return output::done(&self.represent(&target.resource, Subject::Object)?);
         }
+        let advice = validation::warnings::about(&target.resource.api, &sent, None);
         let stored = registry.create(target, sent, &options).await?;
+        warnings.extend(advice);
         self.reply(StatusCode::CREATED, target, view, &stored)
     }
 
@@ -295,12 +300,18 @@ impl ResourceRequest<'_> {
             .unwrap_or_default()
             .to_owned();
         let resource = &*target.resource;
-        let mut build = |current: Option<&Value>| view.merge(resource, sent.clone(), current);
+        let mut advice = Vec::new();
+        let mut build = |current: Option<&Value>| {
+            let merged = view.merge(resource, sent.clone(), current)?;
+            advice = advise(target, view, &merged, current);
+            Ok(merged)
+        };
         let written = self
             .shared
             .registry
             .update(target, view.part(), &uid, &mut build, &options)
             .await?;
+        warnings.extend(advice);
         self.written(target, view, &written)
     }
 
@@ -321,7 +332,7 @@ impl ResourceRequest<'_> {
             options: &options,
         };
         let now = self.shared.ambient.now_text();
-        let mut told = Vec::new();
+        let (mut told, mut advice) = (Vec::new(), Vec::new());
         let mut build = |current: Option<&Value>| {
             told.clear();
             let mut patched = patch.patched(target, view, current, &now, &mut told)?;
@@ -329,6 +340,7 @@ impl ResourceRequest<'_> {
             self.check_namespace(target, &patched)?;
             self.fill_namespace(target, view, &mut patched);
             told.extend(input::distinct_owners(&mut patched));
+            advice = advise(target, view, &patched, current);
             Ok(patched)
         };
         let written = self
@@ -337,7 +349,9 @@ impl ResourceRequest<'_> {
             .update(target, view.part(), "", &mut build, &options)
             .await;
         warnings.append(&mut told);
-        self.written(target, view, &written?)
+        let written = written?;
+        warnings.append(&mut advice);
+        self.written(target, view, &written)
     }
 
     /// A body may leave out what the path says.
@@ -422,4 +436,12 @@ impl ResourceRequest<'_> {
         }
         Ok(())
     }
+}
+
+/// What a writer is told about what is odd in an object, if it writes the object as such.
+fn advise(target: &Target, view: &View, object: &Value, old: Option<&Value>) -> Vec<String> {
+    if view.part() != Part::Main || !view.is_object() {
+        return Vec::new();
+    }
+    validation::warnings::about(&target.resource.api, object, old)
 }

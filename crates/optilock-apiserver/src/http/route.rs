@@ -9,6 +9,8 @@ pub(crate) enum Route {
     Resource(ResourcePath),
     /// Everything else: discovery, health, versions.
     Other(Vec<String>),
+    /// No path at all: what stands behind a `%` is no byte.
+    Malformed,
 }
 
 /// The parts of a resource's path. What is not there is empty.
@@ -30,11 +32,16 @@ pub(crate) struct ResourcePath {
 const OF_NAMESPACES: [&str; 2] = ["status", "finalize"];
 
 impl Route {
-    /// Takes a path apart. Segments are percent-decoded.
+    /// Takes a path apart. Segments are percent-decoded; one slash at the end means nothing.
     pub(crate) fn parse(path: &str) -> Self {
+        if has_broken_escape(path) {
+            return Self::Malformed;
+        }
+        let path = path.strip_prefix('/').unwrap_or(path);
+        let path = path.strip_suffix('/').unwrap_or(path);
         let segments: Vec<String> = path
             .split('/')
-            .filter(|segment| !segment.is_empty())
+            .filter(|_| !path.is_empty())
             .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
             .collect();
         let words: Vec<&str> = segments.iter().map(String::as_str).collect();
@@ -77,10 +84,22 @@ impl Route {
         path.plural = word(0);
         path.name = word(1);
         path.subresource = word(2);
-        // A slash in a segment is one more segment.
-        path.too_deep = rest.len() > 3 || rest.iter().any(|word| word.contains('/'));
+        // A slash in a segment is one more segment; one without anything before it is none.
+        path.too_deep = rest.len() > 3
+            || rest
+                .iter()
+                .any(|word| word.is_empty() || word.contains('/'));
         Self::Resource(path)
     }
+}
+
+/// Whether a `%` is not followed by two hexadecimal digits.
+fn has_broken_escape(path: &str) -> bool {
+    let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_hexdigit);
+    path.match_indices('%').any(|(at, _)| {
+        let rest = &path.as_bytes()[at + 1..];
+        !(is_digit(rest.first()) && is_digit(rest.get(1)))
+    })
 }
 
 #[cfg(test)]
@@ -90,7 +109,7 @@ mod tests {
     fn resource(path: &str) -> ResourcePath {
         match Route::parse(path) {
             Route::Resource(path) => path,
-            Route::Other(other) => panic!("{other:?}"),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -121,6 +140,21 @@ mod tests {
         assert!(path.watch && path.plural == "pods" && path.namespace == "default");
         assert_eq!(resource("/api/v1/nodes/a%2Fb").name, "a/b");
         assert!(resource("/api/v1/namespaces/n/pods/p/s/more").too_deep);
+    }
+
+    #[test]
+    fn empty_segments_count_and_broken_escapes_are_no_path() {
+        let path = resource("/api/v1/namespaces//configmaps/");
+        assert_eq!((&*path.namespace, &*path.plural), ("", "configmaps"));
+        assert!(!path.too_deep);
+        for path in ["/api/v1//configmaps", "/api/v1/namespaces/n/configmaps//a"] {
+            assert!(resource(path).too_deep, "{path}");
+        }
+        for path in ["/api/v1/nodes/%zz", "/%", "/a%2"] {
+            assert_eq!(Route::parse(path), Route::Malformed, "{path}");
+        }
+        assert_eq!(Route::parse("/"), Route::Other(Vec::new()));
+        assert!(matches!(Route::parse("//api/v1/nodes"), Route::Other(_)));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::header::USER_AGENT;
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use tokio::sync::{OnceCell, watch};
 use tower::Service;
 
@@ -161,6 +161,7 @@ impl ApiService {
     {
         self.authentication.check(&head.headers)?;
         match Route::parse(head.uri.path()) {
+            Route::Malformed => Ok(Reply::text(StatusCode::BAD_REQUEST, "400 Bad Request")),
             Route::Other(segments) => Ok(super::discovery::answer(
                 &self.shared.registry,
                 &head.method,

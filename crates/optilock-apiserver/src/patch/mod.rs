@@ -10,11 +10,13 @@ mod error;
 mod json;
 mod merge;
 mod order;
+mod shown;
 mod strategic;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod texts;
+mod unstructured;
 
 pub(crate) use error::PatchError;
 pub(crate) use json::json_patch;
@@ -23,6 +25,7 @@ pub(crate) use strategic::strategic_merge;
 
 use serde_json::Value;
 
+use crate::schema::{DecodeError, Decoded, Schema, TypeRef};
 use crate::status::Status;
 use crate::validation::{Path, field, gofmt};
 
@@ -50,13 +53,27 @@ pub(crate) struct Patched {
 }
 
 impl Patched {
+    /// The document in canonical form.
+    ///
+    /// # Errors
+    /// When it is no document of the type. A strategic merge patch is applied to maps, not to text, so that what does not
+    /// fit is told in the words of another decoder.
+    pub(crate) fn decode(&self, ty: &TypeRef) -> Result<Decoded, DecodeError> {
+        if self.shown.is_some()
+            && let Some(misfit) = unstructured::misfit(ty, &self.document)
+        {
+            return Err(DecodeError::Type(misfit));
+        }
+        Schema::builtin().normalize(ty, &self.document)
+    }
+
     /// 422 for a patched document that does not decode, or that breaks strict validation.
     ///
-    /// `text` says why; kind and name are empty in these answers.
-    pub(crate) fn refused(&self, text: &str) -> Status {
+    /// `before` is what was patched, of type `ty`; `text` says why. Kind and name are empty in these answers.
+    pub(crate) fn refused(&self, ty: &TypeRef, before: &Value, text: &str) -> Status {
         let shown = match &self.shown {
             Some(patch) => gofmt::plain(patch),
-            None => gofmt::json(&self.document),
+            None => shown::text(ty, &self.document, before),
         };
         let error = field::Error::invalid(&Path::new("patch"), shown.as_str(), text);
         field::invalid("", "", "", &[error])

@@ -554,17 +554,19 @@ fn complaints_about_the_patch() {
 #[test]
 fn a_patched_document_that_does_not_decode() {
     let text = "cannot restore map from int64";
+    let ty = config_map_type();
     let merged = merge_patch(&json!({}), br#"{"data":1}"#, Check::Complain);
     assert_refused(
-        &merged.expect("a good patch").refused(text),
+        &merged.expect("a good patch").refused(&ty, &json!({}), text),
         422,
         r#" "" is invalid: patch: Invalid value: "{\"data\":1}": cannot restore map from int64"#,
         "merge",
     );
-    let ty = config_map_type();
     let merged = strategic_merge(&config_map(), br#"{"data":1}"#, &ty, Check::Complain);
     assert_refused(
-        &merged.expect("a good patch").refused(text),
+        &merged
+            .expect("a good patch")
+            .refused(&ty, &config_map(), text),
         422,
         r#" "" is invalid: patch: Invalid value: "map[data:1]": cannot restore map from int64"#,
         "strategic",

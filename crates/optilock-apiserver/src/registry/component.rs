@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 
+use super::select::Selection;
 use super::{List, Resource, Stored};
 use crate::status::{Details, Reason, Status};
 use crate::validation::gofmt::quote;
@@ -24,13 +25,19 @@ fn store() -> Stored {
     }
 }
 
-pub(super) fn list() -> List {
-    List {
-        items: vec![store()],
+/// # Errors
+/// 500
+pub(super) fn list(selection: &Selection) -> Result<List, Status> {
+    let mut items = vec![store()];
+    if !selection.matches(&items[0])? {
+        items.clear();
+    }
+    Ok(List {
+        items,
         revision: 0,
         continue_token: String::new(),
         remaining: None,
-    }
+    })
 }
 
 /// # Errors

@@ -4,15 +4,23 @@
 //! be compared; clients take it as opaque.
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD, URL_SAFE_NO_PAD};
+use base64::{DecodeError, alphabet};
 use serde::{Deserialize, Serialize};
 
+use crate::schema::Document;
 use crate::status::Status;
 
 const FORMAT: &str = "meta.k8s.io/v1";
 
 /// Version of a token that continues in the present, whatever has happened since the first page.
 const LATEST: i64 = -1;
+
+/// Reads what Go reads: bits that are left over at the end do not matter.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::URL_SAFE,
+    NO_PAD.with_decode_allow_trailing_bits(true),
+);
 
 /// Where a list goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,9 +67,17 @@ impl Continuation {
                 "invalid continue token: continue key is not valid: {why}"
             ))
         };
-        let json = URL_SAFE_NO_PAD
-            .decode(token.trim_end_matches('='))
-            .map_err(|error| invalid(error.to_string()))?;
+        let token = token.trim_end_matches('=');
+        let json = LENIENT.decode(token).map_err(|error| {
+            let at = match error {
+                DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol(at, _) => at,
+                DecodeError::InvalidLength(length) => length,
+                DecodeError::InvalidPadding => token.len(),
+            };
+            invalid(format!("illegal base64 data at input byte {at}"))
+        })?;
+        // For the words of Go's decoder, which the other one does not have.
+        Document::json(&json).map_err(|error| invalid(error.to_string()))?;
         let wire: Wire =
             serde_json::from_slice(&json).map_err(|error| invalid(error.to_string()))?;
         if wire.v != FORMAT {

@@ -61,9 +61,9 @@ impl Registry {
             let holds = !finalizers(&marked).is_empty()
                 || !admit::content_is_gone(&marked)
                 || grace(&marked) > 0;
-            // Who watches Pods sees the mark of the deletion before the Pod goes, however short the grace.
-            let in_two_steps = resource.strategy.graceful && !holds && !is_deleting(&old);
             let bytes = codec::encode(resource, &marked);
+            // Who watches Pods sees the mark of the deletion before the Pod goes, however short the grace.
+            let in_two_steps = resource.strategy.graceful && !holds && bytes != current.bytes;
             let stored = |revision| Stored {
                 bytes: bytes.clone(),
                 revision,

@@ -128,7 +128,8 @@ pub(super) fn precondition(
         );
         return conflict(resource, name, &why);
     }
-    let kind = super::resource::qualified(&resource.api.kind, &resource.api.group);
+    let group = resource.storage_group();
+    let kind = super::resource::qualified(&resource.api.kind, group);
     let text = format!(
         "Operation cannot be fulfilled on {kind} {}: the {what} in the precondition ({sent}) does not match \
          the {what} in record ({live}). The object might have been {perhaps}",
@@ -136,6 +137,7 @@ pub(super) fn precondition(
     );
     Status::new(409, Reason::Conflict, text).with_details(Details {
         kind: resource.api.kind.to_string(),
+        group: group.to_owned(),
         ..details(resource, name)
     })
 }
@@ -160,7 +162,7 @@ pub(super) fn version_required(resource: &Resource, name: &str) -> Status {
 
 /// 422 for an object that breaks rules.
 pub(super) fn invalid(resource: &Resource, name: &str, errors: &[field::Error]) -> Status {
-    field::invalid(&resource.api.kind, &resource.api.group, name, errors)
+    field::invalid(&resource.api.kind, resource.storage_group(), name, errors)
 }
 
 /// 403 of an admission rule.

@@ -41,10 +41,10 @@ impl Registry {
         options: &ListOptions,
     ) -> Result<List, Status> {
         validate(options)?;
-        if component::is_component(&target.resource) {
-            return Ok(component::list());
-        }
         let selection = Selection::new(target, options);
+        if component::is_component(&target.resource) {
+            return component::list(&selection);
+        }
         let prefix = selection.prefix(target);
         let (at, start) = self.starting_point(target, options)?;
         // Any version will do: kube-apiserver answers from its cache then, which knows no pages. Nor has one object any.

@@ -24,7 +24,12 @@ pub(super) fn after_write(
     let Some(ty) = &resource.ty else {
         return Ok(None);
     };
-    let known = entries(new, old);
+    let known = if options.subresource.is_empty() {
+        entries(new, old)
+    } else {
+        // Who owns what can't be said through a subresource.
+        old.and_then(own_entries).unwrap_or_default()
+    };
     // What nobody was known to own when it was created stays so until the first apply.
     if old.is_some() && known.is_empty() {
         return Ok(None);
@@ -209,25 +214,35 @@ fn manager(resource: &Resource, options: &WriteOptions) -> Manager {
     }
 }
 
-/// The entries that the writer sent along, else those of the live object. `[{}]` takes them all away.
+/// The entries that the writer sent along, else those of the live object. `[]` and `[{}]` take them all away.
 fn entries(new: &Value, live: Option<&Value>) -> Vec<Entry> {
     let sent = metadata(new).and_then(|metadata| metadata.get("managedFields"));
-    let is_reset = sent.and_then(Value::as_array).is_some_and(|list| {
-        matches!(list.as_slice(), [only] if only.as_object().is_some_and(serde_json::Map::is_empty))
-    });
+    let is_reset = sent
+        .and_then(Value::as_array)
+        .is_some_and(|list| match list.as_slice() {
+            [] => true,
+            [only] => only.as_object().is_some_and(serde_json::Map::is_empty),
+            _ => false,
+        });
     if is_reset {
         return Vec::new();
     }
-    let of = |object: &Value| managed::decode(metadata(object)?.get("managedFields"));
-    of(new)
+    own_entries(new)
         .filter(|entries| !entries.is_empty())
-        .or_else(|| of(live?))
+        .or_else(|| own_entries(live?))
         .unwrap_or_default()
+}
+
+fn own_entries(object: &Value) -> Option<Vec<Entry>> {
+    managed::decode(metadata(object)?.get("managedFields"))
 }
 
 /// Fields that a path does not change, whatever the body says.
 fn reset(resource: &Resource, ty: &StructType, part: Part) -> FieldSet {
     let mut paths: Vec<Vec<&str>> = Vec::new();
+    if resource.strategy.spec_is_fixed {
+        paths.push(vec!["spec"]);
+    }
     match part {
         Part::Main if resource.has_status() => paths.push(vec!["status"]),
         Part::Main | Part::Finalizers => {}

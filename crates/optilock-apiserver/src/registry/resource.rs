@@ -80,6 +80,12 @@ impl Resource {
         api_version(&self.api.group, &self.api.version)
     }
 
+    /// The group of the stored form, by which some refusals name the kind.
+    pub(super) fn storage_group(&self) -> &str {
+        let version = &self.storage.api_version;
+        version.rsplit_once('/').map_or("", |(group, _)| group)
+    }
+
     /// `deployments.apps`, or `pods` for core.
     pub(crate) fn qualified(&self) -> String {
         qualified(&self.api.plural, &self.api.group)

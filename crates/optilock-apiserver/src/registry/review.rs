@@ -5,9 +5,9 @@
 
 use serde_json::{Value, json};
 
-use super::Target;
 use super::object::{set, set_meta};
-use super::resource::Resource;
+use super::resource::{Part, Resource};
+use super::{Target, WriteOptions, ownership};
 use crate::ambient::Ambient;
 use crate::status::Status;
 use crate::validation::{Path, field};
@@ -48,6 +48,7 @@ pub(crate) fn review(
     target: &Target,
     ambient: &Ambient,
     mut object: Value,
+    options: &WriteOptions,
 ) -> Option<Result<Value, Status>> {
     let resource = &*target.resource;
     let answer = answer_of(resource)?;
@@ -61,6 +62,11 @@ pub(crate) fn review(
             "namespace",
             Some(target.namespace.as_str().into()),
         );
+    }
+    let now = ambient.now_text();
+    match ownership::after_write(resource, Part::Main, None, &object, options, &now) {
+        Ok(managed) => set_meta(&mut object, "managedFields", managed),
+        Err(status) => return Some(Err(status)),
     }
     let status = answer();
     if status.get("userInfo").is_some() {

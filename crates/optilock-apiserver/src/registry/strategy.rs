@@ -57,6 +57,8 @@ pub(crate) struct Strategy {
     pub(crate) deletion_warning: Option<&'static str>,
     /// Told to whoever uses the resource.
     pub(crate) warning: Option<&'static str>,
+    /// What the creator said in `spec` is for ever, and nobody's.
+    pub(crate) spec_is_fixed: bool,
     /// Path of the keys below `/registry/` where it is not the plural name.
     pub(crate) storage: Option<&'static str>,
 }
@@ -75,6 +77,7 @@ impl Strategy {
         dependents: Dependents::Deleted,
         deletion_warning: None,
         warning: None,
+        spec_is_fixed: false,
         storage: None,
     };
 
@@ -132,6 +135,11 @@ impl Strategy {
 
     const fn warning(mut self, text: &'static str) -> Self {
         self.warning = Some(text);
+        self
+    }
+
+    const fn fixed_spec(mut self) -> Self {
+        self.spec_is_fixed = true;
         self
     }
 
@@ -250,6 +258,12 @@ const ROWS: &[(&str, &str, Strategy)] = &[
             "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove \
              them or set propagationPolicy=Orphan to suppress this warning",
         ),
+    ),
+    // certificates.k8s.io
+    (
+        "certificates.k8s.io",
+        "certificatesigningrequests",
+        D.fixed_spec(),
     ),
     // coordination.k8s.io
     (

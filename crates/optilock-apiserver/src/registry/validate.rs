@@ -7,7 +7,7 @@ use super::errors;
 use super::object::meta_str;
 use super::resource::{Part, Resource};
 use crate::status::Status;
-use crate::validation::{self, Path, approvals, definitions, field, pod_updates};
+use crate::validation::{self, Path, approvals, definitions, field, pod_updates, statuses};
 
 /// Finds what is wrong with the new object (first) as the successor of the old one.
 type Judge = fn(&Value, &Value, &mut field::ErrorList);
@@ -22,6 +22,8 @@ const BY_PART: &[(&str, &str, Part, Judge)] = &[
         pod_updates::ephemeral_containers,
     ),
     ("", "pods", Part::Resize, pod_updates::resize),
+    ("", "namespaces", Part::Status, statuses::namespace),
+    ("", "services", Part::Status, statuses::service),
     (
         "certificates.k8s.io",
         "certificatesigningrequests",

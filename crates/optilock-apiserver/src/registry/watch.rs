@@ -127,19 +127,19 @@ impl Registry {
             Ok(cursor) => watch.cursor = Some(cursor),
             Err(error) => watch
                 .ready
-                .push_back(WatchEvent::Error(watch_error(&error, after))),
+                .push_back(WatchEvent::Error(watch_error(&error))),
         }
         Ok(watch)
     }
 }
 
-fn watch_error(error: &crate::store::ReadError, asked: u64) -> Status {
+fn watch_error(error: &crate::store::ReadError) -> Status {
     use crate::store::ReadError;
     match *error {
-        ReadError::Compacted { oldest, .. } => Status::new(
+        ReadError::Compacted { .. } => Status::new(
             410,
             Reason::Expired,
-            format!("too old resource version: {asked} ({oldest})"),
+            "The resourceVersion for the provided watch is too old.",
         ),
         ReadError::Future { asked, current } => super::errors::too_large(asked, current),
     }
@@ -176,9 +176,8 @@ impl Watch {
                         }
                     }
                     Err(error) => {
-                        let position = cursor.position();
                         self.cursor = None;
-                        return Some(WatchEvent::Error(watch_error(&error, position)));
+                        return Some(WatchEvent::Error(watch_error(&error)));
                     }
                 },
             }

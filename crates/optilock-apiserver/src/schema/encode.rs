@@ -18,7 +18,7 @@ pub(super) fn encode_struct(ty: &StructType, object: &Map<String, Value>, out: &
 }
 
 /// Appends a value of a shape.
-fn encode(shape: &Shape, value: &Value, out: &mut Vec<u8>) {
+pub(super) fn encode(shape: &Shape, value: &Value, out: &mut Vec<u8>) {
     match (shape, value) {
         (Shape::Struct(ty), Value::Object(object)) => encode_struct(ty, object, out),
         (

@@ -144,6 +144,11 @@ impl Schema {
         }
     }
 
+    /// Appends the canonical JSON of a canonical value of that shape.
+    pub(crate) fn encode_shape(&self, shape: &Shape, value: &Value, out: &mut Vec<u8>) {
+        encode::encode(shape, value, out);
+    }
+
     /// Turns empty lists and maps into none, as storing an object does in kube-apiserver.
     pub(crate) fn forget_empty(&self, ty: &TypeRef, value: &mut Value) {
         if let Value::Object(object) = value

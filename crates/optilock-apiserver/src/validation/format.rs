@@ -272,3 +272,10 @@ pub(crate) fn dns1035_label(text: &str) -> Vec<String> {
     }
     errors
 }
+
+/// An IP address, as most fields take it.
+pub(crate) fn ip(text: &str) -> Vec<String> {
+    let valid = text.parse::<std::net::IpAddr>().is_ok();
+    let complaint = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+    (!valid).then(|| complaint.to_owned()).into_iter().collect()
+}

@@ -6,6 +6,7 @@
 
 pub(crate) mod addresses;
 pub(crate) mod approvals;
+mod autoscaling;
 #[cfg(feature = "cel")]
 pub(crate) mod cel;
 pub(crate) mod custom;
@@ -23,11 +24,13 @@ mod priorities;
 pub(crate) mod recording;
 mod rules;
 mod services;
+pub(crate) mod statuses;
 #[cfg(test)]
 mod tests;
 mod updates;
 mod volumes;
 mod walk;
+pub(crate) mod warnings;
 mod workloads;
 
 use std::sync::LazyLock;

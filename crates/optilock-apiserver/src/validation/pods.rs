@@ -4,9 +4,10 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::field::{Error, ErrorList};
+use super::field::{BadValue, Error, ErrorList};
+use super::path::Path;
 use super::walk::{NEGATIVE, Scope, between, formatted};
-use super::{format, metadata};
+use super::{format, gofmt, metadata};
 use crate::schema::Quantity;
 
 fn text<'v>(value: &'v Value, name: &str) -> &'v str {
@@ -65,12 +66,7 @@ pub(super) fn volumes(spec: &Scope<'_>, errors: &mut ErrorList) {
     }
 }
 
-fn mounts(
-    container: &Value,
-    volumes: &HashSet<&str>,
-    path: &super::Path<'_>,
-    errors: &mut ErrorList,
-) {
+fn mounts(container: &Value, volumes: &HashSet<&str>, path: &Path<'_>, errors: &mut ErrorList) {
     let mut points = HashSet::new();
     let mounts = container["volumeMounts"].as_array();
     for (at, mount) in mounts.into_iter().flatten().enumerate() {
@@ -131,23 +127,147 @@ pub(super) fn host_network(spec: &Scope<'_>, errors: &mut ErrorList) {
     if *spec.at(&["hostNetwork"]) != true {
         return;
     }
-    for list in ["containers", "initContainers"] {
-        let path = spec.path.child(list);
-        for (at, container) in spec.items(list).iter().enumerate() {
-            let path = path.index(at);
-            let path = path.child("ports");
-            let ports = container["ports"].as_array();
-            for (at, port) in ports.into_iter().flatten().enumerate() {
-                let number = |name: &str| port[name].as_i64().unwrap_or(0);
-                let container = number("containerPort");
-                if number("hostPort") != container {
-                    let complaint = "must match `hostPort` when `hostNetwork` is true";
-                    let path = path.index(at);
-                    let path = path.child("containerPort");
-                    errors.push(Error::invalid(&path, container, complaint));
-                }
+    let path = spec.path.child("containers");
+    for (at, container) in spec.items("containers").iter().enumerate() {
+        let path = path.index(at);
+        let path = path.child("ports");
+        let ports = container["ports"].as_array();
+        for (at, port) in ports.into_iter().flatten().enumerate() {
+            let number = |name: &str| port[name].as_i64().unwrap_or(0);
+            let host = number("hostPort");
+            if host != number("containerPort") {
+                let complaint = "must match `containerPort` when `hostNetwork` is true";
+                let path = path.index(at);
+                errors.push(Error::invalid(&path.child("hostPort"), host, complaint));
             }
         }
+    }
+}
+
+/// A port of the host is one container's.
+pub(super) fn host_ports(spec: &Scope<'_>, errors: &mut ErrorList) {
+    let mut taken = HashSet::new();
+    let path = spec.path.child("containers");
+    for (at, container) in spec.items("containers").iter().enumerate() {
+        let path = path.index(at);
+        let path = path.child("ports");
+        let ports = container["ports"].as_array();
+        for (at, port) in ports.into_iter().flatten().enumerate() {
+            let Some(number) = port["hostPort"].as_i64().filter(|number| *number != 0) else {
+                continue;
+            };
+            let place = format!(
+                "{}/{}/{number}",
+                text(port, "protocol"),
+                text(port, "hostIP")
+            );
+            if !taken.insert(place.clone()) {
+                let path = path.index(at);
+                errors.push(Error::duplicate(&path.child("hostPort"), place.as_str()));
+            }
+        }
+    }
+}
+
+/// Without a policy for names the Pod says itself who resolves them.
+pub(super) fn dns_config(spec: &Scope<'_>, errors: &mut ErrorList) {
+    if spec.text("dnsPolicy") != "None" {
+        return;
+    }
+    let path = spec.path.child("dnsConfig");
+    if spec.get("dnsConfig").is_none() {
+        let detail = "must provide `dnsConfig` when `dnsPolicy` is None";
+        errors.push(Error::required(&path, detail));
+    } else if spec
+        .at(&["dnsConfig", "nameservers"])
+        .as_array()
+        .is_none_or(Vec::is_empty)
+    {
+        let detail = "must provide at least one DNS nameserver when `dnsPolicy` is None";
+        errors.push(Error::required(&path.child("nameservers"), detail));
+    }
+}
+
+/// An address of a host, and its names.
+pub(super) fn host_alias(alias: &Scope<'_>, errors: &mut ErrorList) {
+    formatted(
+        alias.text("ip"),
+        format::ip,
+        &alias.path.child("ip"),
+        errors,
+    );
+    let path = alias.path.child("hostnames");
+    for (at, name) in alias.items("hostnames").iter().enumerate() {
+        let name = name.as_str().unwrap_or_default();
+        formatted(name, format::dns1123_subdomain, &path.index(at), errors);
+    }
+}
+
+/// How Pods spread over topologies.
+pub(super) fn spread(constraint: &Scope<'_>, errors: &mut ErrorList) {
+    let positive = |name: &str, number: i64, errors: &mut ErrorList| {
+        if number <= 0 {
+            let complaint = "must be greater than zero";
+            errors.push(Error::invalid(
+                &constraint.path.child(name),
+                number,
+                complaint,
+            ));
+        }
+    };
+    positive("maxSkew", constraint.int("maxSkew").unwrap_or(0), errors);
+    if constraint.text("topologyKey").is_empty() {
+        errors.push(Error::required(
+            &constraint.path.child("topologyKey"),
+            "can not be empty",
+        ));
+    }
+    let actions = ["DoNotSchedule", "ScheduleAnyway"];
+    let action = constraint.text("whenUnsatisfiable");
+    if !actions.contains(&action) {
+        let path = constraint.path.child("whenUnsatisfiable");
+        errors.push(Error::not_supported(&path, action, &actions));
+    }
+    if let Some(domains) = constraint.int("minDomains") {
+        positive("minDomains", domains, errors);
+    }
+}
+
+/// Members of a security context, in the order in which complaints show it, by their names in Go.
+const SECURITY_CONTEXT: [(&str, &str); 12] = [
+    ("Capabilities", "capabilities"),
+    ("Privileged", "privileged"),
+    ("SELinuxOptions", "seLinuxOptions"),
+    ("WindowsOptions", "windowsOptions"),
+    ("RunAsUser", "runAsUser"),
+    ("RunAsGroup", "runAsGroup"),
+    ("RunAsNonRoot", "runAsNonRoot"),
+    ("ReadOnlyRootFilesystem", "readOnlyRootFilesystem"),
+    ("AllowPrivilegeEscalation", "allowPrivilegeEscalation"),
+    ("ProcMount", "procMount"),
+    ("SeccompProfile", "seccompProfile"),
+    ("AppArmorProfile", "appArmorProfile"),
+];
+
+/// Who has all privileges can't be kept from getting more.
+pub(super) fn privileges(context: &Scope<'_>, errors: &mut ErrorList) {
+    if *context.at(&["allowPrivilegeEscalation"]) != false || *context.at(&["privileged"]) != true {
+        return;
+    }
+    let members = SECURITY_CONTEXT.map(|(go, name)| (go, gofmt::json(context.at(&[name]))));
+    let complaint = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true";
+    errors.push(Error::invalid(
+        context.path,
+        BadValue::internal(&members),
+        complaint,
+    ));
+}
+
+/// The mode of a file.
+pub(super) fn mode(source: &Scope<'_>, name: &str, errors: &mut ErrorList) {
+    if let Some(mode) = source.int(name).filter(|mode| !(0..=0o777).contains(mode)) {
+        let complaint = "must be a number between 0 and 0777 (octal), both inclusive";
+        errors.push(Error::invalid(&source.path.child(name), mode, complaint));
     }
 }
 
@@ -319,27 +439,94 @@ pub(super) fn env_from_source(source: &Scope<'_>, errors: &mut ErrorList) {
     errors.push(Error::invalid(path, "", complaint));
 }
 
-/// Amounts are not negative, and requests not above limits.
+/// Resources without a domain: those of a container, and those that only quotas count.
+const OF_CONTAINERS: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
+const OF_QUOTAS: [&str; 17] = [
+    "configmaps",
+    "limits.cpu",
+    "limits.ephemeral-storage",
+    "limits.memory",
+    "persistentvolumeclaims",
+    "pods",
+    "replicationcontrollers",
+    "requests.cpu",
+    "requests.ephemeral-storage",
+    "requests.memory",
+    "requests.storage",
+    "resourcequotas",
+    "secrets",
+    "services",
+    "services.loadbalancers",
+    "services.nodeports",
+    "storage",
+];
+
+/// Known resources in amounts that exist, requests not above limits, and what can't be shared requested as it is limited.
 pub(super) fn resources(resources: &Scope<'_>, errors: &mut ErrorList) {
     for list in ["limits", "requests"] {
         let path = resources.path.child(list);
         let amounts = resources.get(list).and_then(Value::as_object);
         for (name, amount) in amounts.into_iter().flatten() {
             let amount = amount.as_str().unwrap_or_default();
+            resource_name(name, &path.key(name), errors);
             if amount.starts_with('-') {
                 errors.push(Error::invalid(&path.key(name), amount, NEGATIVE));
             }
-            let limit = resources.at(&["limits", name]).as_str();
-            if list == "requests"
-                && let Some(limit) = limit
-                && let (Ok(request), Ok(most)) = (Quantity::parse(amount), Quantity::parse(limit))
-                && request.compare(&most).is_gt()
-            {
-                let complaint = format!("must be less than or equal to {name} limit of {limit}");
-                errors.push(Error::invalid(&path, amount, complaint));
+            let extended = name.contains('/') && !name.starts_with("kubernetes.io/");
+            // Parts of one have a suffix in canonical form.
+            if extended && amount.ends_with(['m', 'u', 'n']) {
+                errors.push(Error::invalid(
+                    &path.key(name),
+                    amount,
+                    "must be an integer",
+                ));
+            }
+            if list == "requests" {
+                let limit = resources.at(&["limits", name]).as_str();
+                let shared = !extended && !name.starts_with("hugepages-");
+                match limit {
+                    Some(limit) => requested(name, amount, limit, shared, &path, errors),
+                    None if shared => {}
+                    None => errors.push(Error::required(
+                        &resources.path.child("limits"),
+                        "Limit must be set for non overcommitable resources",
+                    )),
+                }
             }
         }
     }
+}
+
+fn resource_name(name: &str, path: &Path<'_>, errors: &mut ErrorList) {
+    if name.contains('/') || name.starts_with("hugepages-") || OF_CONTAINERS.contains(&name) {
+        return;
+    }
+    if !OF_QUOTAS.contains(&name) {
+        let complaint = "must be a standard resource type or fully qualified";
+        errors.push(Error::invalid(path, name, complaint));
+    }
+    let complaint = "must be a standard resource for containers";
+    errors.push(Error::invalid(path, name, complaint));
+}
+
+fn requested(
+    name: &str,
+    amount: &str,
+    limit: &str,
+    shared: bool,
+    path: &Path<'_>,
+    errors: &mut ErrorList,
+) {
+    let (Ok(request), Ok(most)) = (Quantity::parse(amount), Quantity::parse(limit)) else {
+        return;
+    };
+    let order = request.compare(&most);
+    let complaint = match (order.is_eq(), order.is_gt(), shared) {
+        (false, _, false) => format!("must be equal to {name} limit of {limit}"),
+        (_, true, true) => format!("must be less than or equal to {name} limit of {limit}"),
+        _ => return,
+    };
+    errors.push(Error::invalid(path, amount, complaint));
 }
 
 /// Key, operator, value and effect of a toleration.

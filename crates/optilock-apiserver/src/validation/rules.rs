@@ -6,8 +6,9 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use super::walk::Rule;
-use super::{addresses, format, pods, priorities, services, workloads};
+use super::field::ErrorList;
+use super::walk::{Rule, Scope};
+use super::{addresses, autoscaling, format, pods, priorities, services, workloads};
 
 use Rule::{Always, Between, Format, Into, Labels, NonNegative, OneOf, Required, Run, Unique};
 
@@ -123,6 +124,8 @@ const ROWS: &[(&str, &[Rule])] = &[
         NonNegative("successfulJobsHistoryLimit"),
         NonNegative("failedJobsHistoryLimit"),
     ]),
+    // autoscaling
+    ("autoscaling.v2.HorizontalPodAutoscalerSpec", &[Run(autoscaling::replicas), Run(autoscaling::target)]),
     // pods
     ("core.v1.PodTemplateSpec", &[Run(pods::template)]),
     ("core.v1.PodSpec", &[
@@ -130,12 +133,14 @@ const ROWS: &[(&str, &[Rule])] = &[
         Required("containers", ""),
         Into("containers"),
         Unique("containers", "name"),
+        Run(pods::host_ports),
         Into("initContainers"),
         Run(pods::init_containers),
         Run(pods::host_network),
         OneOf("restartPolicy", &["Always", "OnFailure", "Never"]),
         OneOf("dnsPolicy", &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]),
         Labels("nodeSelector"),
+        Run(pods::dns_config),
         Format("serviceAccountName", format::dns1123_subdomain),
         Format("nodeName", format::dns1123_subdomain),
         Between("activeDeadlineSeconds", 1, I32_MAX),
@@ -203,12 +208,27 @@ const ROWS: &[(&str, &[Rule])] = &[
     ("core.v1.TCPSocketAction", &[Run(|action, errors| pods::port_or_name(action, "port", errors))]),
     ("core.v1.GRPCAction", &[Run(|action, errors| pods::port_or_name(action, "port", errors))]),
     ("core.v1.Toleration", &[Run(pods::toleration)]),
-    ("core.v1.ConfigMapVolumeSource", &[Required("name", ""), Between("defaultMode", 0, MODE)]),
-    ("core.v1.SecretVolumeSource", &[Required("secretName", ""), Between("defaultMode", 0, MODE)]),
+    ("core.v1.HostAlias", &[Run(pods::host_alias)]),
+    ("core.v1.NodeSelector", &[Required("nodeSelectorTerms", "must have at least one node selector term")]),
+    ("core.v1.TopologySpreadConstraint", &[Run(pods::spread)]),
+    ("core.v1.PodSecurityContext", &[
+        Between("fsGroup", 0, I32_MAX),
+        Between("runAsUser", 0, I32_MAX),
+        Between("runAsGroup", 0, I32_MAX),
+    ]),
+    ("core.v1.SecurityContext", &[
+        Between("runAsUser", 0, I32_MAX),
+        Between("runAsGroup", 0, I32_MAX),
+        Run(pods::privileges),
+    ]),
+    ("core.v1.ConfigMapVolumeSource", &[Required("name", ""), Run(DEFAULT_MODE)]),
+    ("core.v1.SecretVolumeSource", &[Required("secretName", ""), Run(DEFAULT_MODE)]),
+    ("core.v1.ProjectedVolumeSource", &[Run(DEFAULT_MODE)]),
+    ("core.v1.DownwardAPIVolumeSource", &[Run(DEFAULT_MODE)]),
     ("core.v1.HostPathVolumeSource", &[Required("path", "")]),
     ("core.v1.NFSVolumeSource", &[Required("server", ""), Required("path", "")]),
     ("core.v1.PersistentVolumeClaimVolumeSource", &[Required("claimName", "")]),
-    ("core.v1.KeyToPath", &[Required("key", ""), Required("path", "")]),
+    ("core.v1.KeyToPath", &[Required("key", ""), Required("path", ""), Run(|item, errors| pods::mode(item, "mode", errors))]),
     // core: the rest
     ("core.v1.ServiceSpec", &[
         Run(services::ports),
@@ -251,5 +271,5 @@ const ROWS: &[(&str, &[Rule])] = &[
     ("rbac.v1.RoleRef", &[OneOf("apiGroup", RBAC_GROUP)]),
 ];
 
-/// Largest mode of a file.
-const MODE: i64 = 0o777;
+const DEFAULT_MODE: fn(&Scope<'_>, &mut ErrorList) =
+    |source, errors| pods::mode(source, "defaultMode", errors);

@@ -10,6 +10,7 @@ use super::field::{BadValue, Error, ErrorList};
 use super::path::Path;
 use super::walk::{Scope, between, formatted};
 use super::{format, gofmt};
+use crate::schema::Document;
 
 /// Bytes of all values of a ConfigMap or Secret together, 1 MiB.
 const DATA_MAX: usize = 1 << 20;
@@ -141,6 +142,12 @@ const SECRET_KEYS: &[(&str, &[&str])] = &[
     ("kubernetes.io/tls", &["tls.crt", "tls.key"]),
 ];
 
+/// Types of Secrets whose one value is JSON.
+const SECRET_JSON: &[(&str, [&str; 1])] = &[
+    ("kubernetes.io/dockercfg", [".dockercfg"]),
+    ("kubernetes.io/dockerconfigjson", [".dockerconfigjson"]),
+];
+
 /// Keys are file names, the type says which there are, and all values together have a limit.
 pub(super) fn secret(secret: &Scope<'_>, errors: &mut ErrorList) {
     let path = secret.path.child("data");
@@ -158,6 +165,15 @@ pub(super) fn secret(secret: &Scope<'_>, errors: &mut ErrorList) {
         for key in keys.iter().filter(|key| missing(key)) {
             errors.push(Error::required(&path.key(key), ""));
         }
+    }
+    if let Some((_, [key])) = SECRET_JSON.iter().find(|(of, _)| *of == kind)
+        && let Some(Value::String(text)) = secret.get("data").and_then(|data| data.get(*key))
+        && let Ok(bytes) = base64::engine::general_purpose::STANDARD.decode(text)
+        && let Err(why) = Document::json(&bytes)
+    {
+        // What is secret is not shown.
+        let shown = "<secret contents redacted>";
+        errors.push(Error::invalid(&path.key(key), shown, why.to_string()));
     }
     match kind {
         "kubernetes.io/basic-auth" if missing("username") && missing("password") => {

@@ -237,7 +237,8 @@ pub(super) fn stateful_set_policies(spec: &Scope<'_>, errors: &mut ErrorList) {
 pub(super) fn not_more_than_replicas(status: &Scope<'_>, names: &[&str], errors: &mut ErrorList) {
     let replicas = status.int("replicas").unwrap_or(0);
     for name in names {
-        if let Some(number) = status.int(name).filter(|number| *number > replicas) {
+        let number = status.int(name).unwrap_or(0);
+        if number > replicas {
             let path = status.path.child(name);
             let complaint = "cannot be greater than status.replicas";
             errors.push(Error::invalid(&path, number, complaint));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::accept::{Accept, Clause};
 use super::format::{Format, JSON, PROTOBUF, YAML};
-use super::input::internal_package;
+use super::kinds::internal_package;
 use super::query::Query;
 use super::reply::Reply;
 use crate::discovery::{IncludeObject, Table, list_metadata, partial_metadata};

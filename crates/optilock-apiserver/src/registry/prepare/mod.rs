@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::custom;
-use super::object::{member_mut, metadata_mut, root_mut, set};
+use super::object::{member_mut, meta_str, metadata_mut, root_mut, set};
 use super::resource::{Part, Resource};
 
 type Fill = fn(&mut Value);
@@ -51,6 +51,9 @@ const ON_CREATE: &[(&str, &str, Fill)] = &[
         "customresourcedefinitions",
         custom::on_create,
     ),
+    ("storage.k8s.io", "volumeattributesclasses", |class| {
+        protect(class, "kubernetes.io/vac-protection");
+    }),
 ];
 
 /// Puts right what an update made of the old object (second), at this time.
@@ -88,6 +91,7 @@ const ON_UPDATE: &[(&str, &str, &[Part], Refill)] = &[
 
 /// (group, plural name, what every write of the object brings into shape)
 const ON_WRITE: &[(&str, &str, Fill)] = &[
+    ("", "pods", pod::on_write),
     ("", "secrets", secret),
     ("apps", "daemonsets", daemon_set::on_write),
 ];
@@ -176,6 +180,10 @@ fn phase(object: &mut Value, phase: &str) {
 
 fn namespace(object: &mut Value) {
     phase(object, "Active");
+    // The name may be generated: it is known only now.
+    let name = meta_str(object, "name").to_owned();
+    member_mut(metadata_mut(object), "labels")
+        .insert("kubernetes.io/metadata.name".into(), name.into());
     let spec = member_mut(root_mut(object), "spec");
     let finalizers = spec.entry("finalizers").or_insert_with(|| json!([]));
     if let Some(list) = finalizers.as_array_mut()

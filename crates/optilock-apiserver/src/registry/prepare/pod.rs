@@ -14,6 +14,17 @@ const TROUBLES: [&str; 2] = [
     "node.kubernetes.io/unreachable",
 ];
 
+/// No time at all is the least that there is.
+pub(super) fn on_write(pod: &mut Value) {
+    const GRACE: &str = "terminationGracePeriodSeconds";
+    if pod["spec"][GRACE]
+        .as_i64()
+        .is_some_and(|seconds| seconds < 0)
+    {
+        pod["spec"][GRACE] = 1.into();
+    }
+}
+
 pub(super) fn on_create(pod: &mut Value) {
     phase(pod, "Pending");
     let class = quality_of_service(&pod["spec"]);

@@ -2,19 +2,17 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use console::Alignment;
-use optilock_lab::{
-    check::{Rule, Verdict, Violation, check},
-    history::{History, HistoryError},
-};
+use optilock_lab::check::{Rule, Verdict, Violation, check};
 
 use crate::{
     failure::{Code, Failure},
+    input,
     table::{Column, Group, Table},
     term::{Role, Screen},
 };
@@ -36,7 +34,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     let path = args.history.clone();
     let judged = tokio::task::spawn_blocking(move || -> Result<Verdict, Failure> {
-        Ok(check(&read(&path)?))
+        Ok(check(&input::history(&path)?))
     });
     let verdict = judged.await.map_err(io::Error::from)??;
     let to_stdout = args.json.as_deref() == Some(Path::new("-"));
@@ -57,31 +55,6 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     } else {
         Code::Failed.into()
     })
-}
-
-fn read(path: &Path) -> Result<History, Failure> {
-    if path == Path::new("-") {
-        return History::read(io::stdin().lock())
-            .map_err(|error| no_history("the standard input", &error));
-    }
-    let file = File::open(path).map_err(|error| {
-        let message = format!("can't read the history {}: {error}", path.display());
-        Failure::new(Code::Usage, message).hint("HISTORY is a file that a run has recorded")
-    })?;
-    History::read(BufReader::with_capacity(1 << 20, file))
-        .map_err(|error| no_history(&path.display().to_string(), &error))
-}
-
-fn no_history(name: &str, error: &HistoryError) -> Failure {
-    let failure = Failure::new(Code::Usage, format!("{name} is no history: {error}"));
-    match error {
-        HistoryError::Line { line, .. } => failure.hint(format!(
-            "the {} lines before can be checked alone: head -n {} FILE | optilock check -",
-            line - 1,
-            line - 1
-        )),
-        _ => failure.hint("docs/history.md describes the format"),
-    }
 }
 
 fn write_json(mut output: impl Write, verdict: &Verdict) -> io::Result<()> {

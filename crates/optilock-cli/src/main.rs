@@ -4,9 +4,11 @@ mod check;
 mod demo;
 mod duration;
 mod failure;
+mod input;
 mod kubeconfig;
 mod lang;
 mod options;
+mod report;
 mod serve;
 mod stop;
 mod summary;
@@ -30,6 +32,7 @@ struct Cli {
 enum Command {
     Check(check::Args),
     Demo(demo::Args),
+    Report(report::Args),
     Serve(serve::Args),
 }
 
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Check(args) => check::run(args).await,
             Command::Demo(args) => demo::run(args).await,
+            Command::Report(args) => report::run(args).await,
             Command::Serve(args) => serve::run(args).await,
         }
     });

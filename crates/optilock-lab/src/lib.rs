@@ -35,6 +35,7 @@ pub mod check;
 mod error;
 mod event;
 pub mod history;
+mod report;
 mod run;
 mod seed;
 mod strategy;
@@ -45,6 +46,7 @@ mod workload;
 
 pub use error::{AttemptError, CleanupError, CleanupFailure, Error, ServerError, TargetError};
 pub use event::{Event, EventKind, Events};
+pub use report::Report;
 pub use run::{
     CounterSummary, Least, LegSummary, Percentiles, RequestCounts, RunSummary, Summary,
     TargetSummary, ThrottleSummary, TimeSummary, UpdateCounts, VerdictSummary, ViolatedRule,

@@ -69,7 +69,7 @@ impl Default for Fence {
     }
 }
 
-fn version<K: Resource>(object: &K) -> Result<u64, Unordered> {
+pub(crate) fn version<K: Resource>(object: &K) -> Result<u64, Unordered> {
     let version = object.resource_version().unwrap_or_default();
     version.parse().map_err(|_| Unordered(version))
 }

@@ -9,6 +9,7 @@
 //! | update one object from many tasks | [`Combiner`], [`Combiners`], [`Combined`] |
 //! | create an object or change it | [`Update::or_create`] |
 //! | write a controller | [`Update::from`], [`Update::as_long_as`], [`Update::once`], [`Update::subresource`], [`add_finalizer`], [`remove_finalizer`], [`Fence`] |
+//! | let one process at a time do something | [`LeaseLock`], [`LeaseLock::lead`], [`Held`], [`FencingToken`] |
 //! | repeat an update without doubling it | [`Update::op_id`], [`OpId`], [`Carrier`] |
 //! | find out what became of a write | [`resolve`], [`Update::resume`], [`Pending`], [`PendingSlot`], [`Reason::Unknown`] |
 //! | watch it happen | [`Update::observe`], [`Event`]; `tracing` has a span per update and an event per step |
@@ -30,6 +31,7 @@ mod engine;
 mod fence;
 mod finalizers;
 mod interrupt;
+mod lease;
 mod limits;
 mod measure;
 mod once;
@@ -46,6 +48,7 @@ pub use delays::{DelayWithReset, Delays};
 pub use fence::{Fence, Unordered};
 pub use finalizers::{add_finalizer, remove_finalizer};
 pub use interrupt::{Interrupt, interrupted};
+pub use lease::{Fenced, FencingToken, Held, LeaseError, LeaseLock, Lost, Tenure};
 pub use measure::describe_metrics;
 pub use once::{Carrier, InvalidOpId, OpId, Pending, PendingSlot, Verb};
 pub use outcome::Outcome;

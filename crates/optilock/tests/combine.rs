@@ -378,7 +378,7 @@ fn a_runtime_that_ends_leaves_nobody_waiting() {
     let first = runtime();
     let (network, combiner) = first.block_on(async {
         let network = counter().await;
-        network.next([Fault::AnswerMissing]);
+        network.next([Fault::AnswerLate]);
         let combiner = Combiner::new(api(network.client()), NAME);
         (network, combiner)
     });

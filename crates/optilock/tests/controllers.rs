@@ -214,13 +214,22 @@ async fn metadata_alone_creates_nothing() {
 
 // Finalizers.
 
+/// A server that is away can't be asked, and the caller, who is told so, asks again when it is back.
+async fn is_away(fault: Option<Fault>, error: &UpdateError) {
+    assert_eq!(fault, Some(Fault::ServerKilled), "{error}");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_finalizer_holds_an_object() {
     for fault in Fault::ALL.map(Some).into_iter().chain([None]) {
         let network = counter().await;
         let api = metadata(network.client());
         network.next(fault);
-        add_finalizer(&api, NAME, HOLD).await.unwrap();
+        if let Err(error) = add_finalizer(&api, NAME, HOLD).await {
+            is_away(fault, &error).await;
+            add_finalizer(&api, NAME, HOLD).await.unwrap();
+        }
         let again = add_finalizer(&api, NAME, HOLD).await.unwrap();
         assert_eq!(again.evidence, Evidence::Unchanged);
         let direct = self::api(network.direct());
@@ -228,7 +237,10 @@ async fn a_finalizer_holds_an_object() {
         assert!(get(&network).await.metadata.deletion_timestamp.is_some());
 
         network.next(fault);
-        remove_finalizer(&api, NAME, HOLD).await.unwrap();
+        if let Err(error) = remove_finalizer(&api, NAME, HOLD).await {
+            is_away(fault, &error).await;
+            remove_finalizer(&api, NAME, HOLD).await.unwrap();
+        }
         assert!(direct.get_opt(NAME).await.unwrap().is_none(), "{fault:?}");
         assert!(remove_finalizer(&api, NAME, HOLD).await.unwrap().is_none());
     }

@@ -10,6 +10,7 @@ mod control_plane;
 mod kubectl;
 mod record;
 mod schema;
+mod soak;
 mod test;
 
 /// The subcommands of `cargo xtask`.
@@ -17,6 +18,8 @@ mod test;
 pub(crate) enum Command {
     /// Run all tests: those in Rust, then the programs in peers/ against the server.
     Test(test::Args),
+    /// Run the long proofs, as large as one likes.
+    Soak(soak::Args),
     /// Measure, without judging.
     #[command(subcommand)]
     Bench(bench::Command),
@@ -41,6 +44,7 @@ impl Command {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self {
             Self::Test(args) => test::run(&args),
+            Self::Soak(args) => soak::run(&args),
             Self::Bench(command) => command.run(),
             Self::ControlPlane(command) => command.run(),
             Self::Kubectl(command) => command.run(),

@@ -19,6 +19,8 @@ use kube::core::Status;
 use kube::core::response::reason;
 use optilock_apiserver::Server;
 use serde_json::Value;
+use tokio::sync::watch;
+use tokio::time::Instant;
 use tower::retry::RetryLayer;
 use tower::{BoxError, Layer};
 
@@ -29,8 +31,8 @@ pub(crate) enum Fault {
     RequestDropped,
     /// It is carried out, and the connection breaks.
     AnswerDropped,
-    /// It is carried out, and there never is an answer.
-    AnswerMissing,
+    /// It is carried out, and the answer comes when nobody waits for it any more.
+    AnswerLate,
     /// The connection breaks at once, and the server gets the request a while later.
     RequestLate,
     /// It is carried out and answered, and the server gets it again a while later.
@@ -41,20 +43,29 @@ pub(crate) enum Fault {
     ErrorBeforeCommit,
     /// It is carried out, and the answer of success ends in the middle.
     AnswerCut,
+    /// It is carried out, and then the server is killed: all connections break, it is away for a while,
+    /// and when it is back its watches know nothing of what was before, as kube-apiserver's don't.
+    ServerKilled,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::RequestDropped,
         Self::AnswerDropped,
-        Self::AnswerMissing,
+        Self::AnswerLate,
         Self::RequestLate,
         Self::Duplicated,
         Self::TimeoutAfterCommit,
         Self::ErrorBeforeCommit,
         Self::AnswerCut,
+        Self::ServerKilled,
     ];
 }
+
+/// How late an answer is that is late: longer than an attempt may take.
+const LATE: Duration = Duration::from_secs(60);
+/// How long a server is away that was killed.
+const AWAY: Duration = Duration::from_millis(20);
 
 /// An answer, which may go on for ever.
 type Answer = Result<Response<UnsyncBoxBody<Bytes, BoxError>>, BoxError>;
@@ -66,8 +77,17 @@ struct State {
     watching: Watching,
     latency: Box<dyn FnMut() -> Duration + Send>,
     requests: BTreeMap<Method, usize>,
-    /// What each version that a PUT has made says in its entry `op`: a list with commas.
+    /// Where an object says on whose behalf it was written: a list with commas, behind the last `|`.
+    ops: &'static str,
+    /// What each version that a write has made says there.
     commits: BTreeMap<String, String>,
+    /// The newest version that a write has made.
+    newest: u64,
+    /// How often the server was killed.
+    kills: watch::Sender<usize>,
+    back_at: Instant,
+    /// What watches can tell of comes after this version.
+    history_from: u64,
 }
 
 /// The network with its server; clones are the same.
@@ -89,7 +109,12 @@ impl Network {
             watching: || None,
             latency: Box::new(|| Duration::ZERO),
             requests: BTreeMap::new(),
+            ops: "/data/op",
             commits: BTreeMap::new(),
+            newest: 0,
+            kills: watch::Sender::new(0),
+            back_at: Instant::now(),
+            history_from: 0,
         };
         Self {
             server,
@@ -127,10 +152,25 @@ impl Network {
         self.state().requests.get(method).copied().unwrap_or(0)
     }
 
-    /// What was really carried out, by the entry `op`: how often each was.
+    /// Where an object says on whose behalf it was written; `/data/op` if nobody says otherwise.
+    pub(crate) fn ops(&self, pointer: &'static str) {
+        self.state().ops = pointer;
+    }
+
+    /// How often the server was killed.
+    pub(crate) fn kills(&self) -> usize {
+        *self.state().kills.borrow()
+    }
+
+    /// What was really carried out, and how often.
     pub(crate) fn commits(&self) -> BTreeMap<String, usize> {
         let mut commits = BTreeMap::new();
-        for op in self.state().commits.values().flat_map(|ops| ops.split(',')) {
+        let state = self.state();
+        let ops = state
+            .commits
+            .values()
+            .filter_map(|ops| ops.rsplit('|').next());
+        for op in ops.flat_map(|ops| ops.split(',')) {
             *commits.entry(op.to_owned()).or_default() += 1;
         }
         commits
@@ -165,14 +205,30 @@ impl Network {
         }
     }
 
+    /// A request goes its way even if nobody waits for the answer any more, until the server is killed.
     async fn send(self, request: Request<Body>) -> Answer {
+        let (away, mut kills) = {
+            let state = self.state();
+            (Instant::now() < state.back_at, state.kills.subscribe())
+        };
+        if away {
+            return Err(BoxError::from("connection refused"));
+        }
+        let served = tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                answer = self.serve(request) => answer,
+                _ = kills.changed() => Err(BoxError::from("connection reset by peer")),
+            }
+        });
+        served.await?
+    }
+
+    async fn serve(self, request: Request<Body>) -> Answer {
         let (parts, body) = request.into_parts();
         let body = body.collect_bytes().await?;
         let request = || Request::from_parts(parts.clone(), Body::from(body.to_vec()));
-        let is_watch = parts
-            .uri
-            .query()
-            .is_some_and(|query| query.contains("watch=true"));
+        let watched = watched_from(parts.uri.query().unwrap_or_default());
         let fault = {
             let mut state = self.state();
             *state.requests.entry(parts.method.clone()).or_default() += 1;
@@ -182,8 +238,14 @@ impl Network {
                 (state.plan)()
             }
         };
-        if is_watch && let Some((code, reason)) = (self.state().watching)() {
-            return answer(code, reason);
+        if let Some(from) = watched {
+            let state = self.state();
+            if let Some((code, reason)) = (state.watching)() {
+                return answer(code, reason);
+            }
+            if from < state.history_from {
+                return answer(410, reason::EXPIRED);
+            }
         }
         self.travel().await;
         let broken = || Err(BoxError::from("connection reset by peer"));
@@ -194,9 +256,10 @@ impl Network {
                 self.carry_out(request()).await?;
                 broken()
             }
-            Some(Fault::AnswerMissing) => {
-                self.carry_out(request()).await?;
-                std::future::pending().await
+            Some(Fault::AnswerLate) => {
+                let answer = self.carry_out(request()).await;
+                tokio::time::sleep(LATE).await;
+                answer
             }
             Some(Fault::RequestLate) => {
                 self.later(request());
@@ -221,9 +284,21 @@ impl Network {
                     whole(body.slice(..body.len() / 2)),
                 ))
             }
+            Some(Fault::ServerKilled) => {
+                self.carry_out(request()).await?;
+                self.kill();
+                broken()
+            }
         };
         self.travel().await;
         result
+    }
+
+    fn kill(&self) {
+        let mut state = self.state();
+        state.back_at = Instant::now() + AWAY;
+        state.history_from = state.newest;
+        state.kills.send_modify(|kills| *kills += 1);
     }
 
     /// The request gets there after all, when nobody waits for it any more.
@@ -237,27 +312,38 @@ impl Network {
     }
 
     async fn carry_out(&self, request: Request<Body>) -> Answer {
-        let is_put = request.method() == Method::PUT;
+        let writes = request.method() != Method::GET;
         let answer = self.server.send(request).await?;
         let (parts, body) = answer.into_parts();
         let body = body.map_err(BoxError::from).boxed_unsync();
-        if !is_put || !parts.status.is_success() {
+        if !writes || !parts.status.is_success() {
             return Ok(Response::from_parts(parts, body));
         }
         let body = body.collect().await?.to_bytes();
         let object: Value = serde_json::from_slice(&body)?;
         let text = |pointer| {
-            object
-                .pointer(pointer)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
+            let value = object.pointer(pointer).and_then(Value::as_str);
+            value.unwrap_or_default().to_owned()
         };
-        self.state().commits.insert(
-            text("/metadata/resourceVersion").to_owned(),
-            text("/data/op").to_owned(),
-        );
+        let version = text("/metadata/resourceVersion");
+        let mut state = self.state();
+        state.newest = state.newest.max(version.parse().unwrap_or(0));
+        let ops = text(state.ops);
+        if !ops.is_empty() {
+            state.commits.insert(version, ops);
+        }
+        drop(state);
         Ok(Response::from_parts(parts, whole(body)))
     }
+}
+
+/// The version that a watch begins at, if that is what a query asks for.
+fn watched_from(query: &str) -> Option<u64> {
+    let value = |key| {
+        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find(|(k, _)| *k == key).map(|(_, value)| value)
+    };
+    (value("watch")? == "true").then(|| value("resourceVersion")?.parse().ok())?
 }
 
 fn answer(code: u16, reason: &str) -> Answer {

@@ -1,0 +1,90 @@
+//! The proofs. To add one: a test that takes its size and its seed from the environment, and a row here.
+//!
+//! A test reads `OPTILOCK_SOAK_UPDATES` (how much, in whatever it counts) and `OPTILOCK_SOAK_SEED`, prints a
+//! line for each thing that it found, and fails where something doesn't hold. `cargo test` runs it at the
+//! size that it takes when nobody says otherwise, which is its share in everyday tests.
+
+/// A test that can be as large as one likes.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// Its name on the command line.
+    pub(super) name: &'static str,
+    /// What it proves.
+    pub(super) about: &'static str,
+    pub(super) package: &'static str,
+    /// The file in tests/.
+    pub(super) target: &'static str,
+    /// The test in it.
+    pub(super) test: &'static str,
+    /// How much, when nobody says otherwise.
+    pub(super) size: u64,
+    /// Whether it runs on a control plane, whose kubeconfig is in `OPTILOCK_TEST_KUBECONFIG`.
+    pub(super) live: bool,
+}
+
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        name: "faults",
+        about: "each fault alone against each strategy: what gets lost, doubled and denied",
+        package: "optilock",
+        target: "matrix",
+        test: "faults_against_strategies",
+        size: 100_000,
+        live: false,
+    },
+    Row {
+        name: "exactly-once",
+        about: "all faults mixed, in virtual time: the library applies every update once",
+        package: "optilock",
+        target: "matrix",
+        test: "soak",
+        size: 1_000_000,
+        live: false,
+    },
+    Row {
+        name: "exactly-once-live",
+        about: "the same in real time, on a control plane",
+        package: "optilock",
+        target: "matrix",
+        test: "live",
+        size: 20_000,
+        live: true,
+    },
+    Row {
+        name: "leases",
+        about: "five candidates on faulty networks, in virtual time: never two holders of a lease",
+        package: "optilock",
+        target: "lease",
+        test: "never_two_leaders",
+        size: 5_000,
+        live: false,
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+
+    use super::*;
+    use crate::workspace;
+
+    #[test]
+    fn each_row_has_its_own_name_and_a_test() {
+        let names: BTreeSet<_> = ROWS.iter().map(|row| row.name).collect();
+        assert_eq!(names.len(), ROWS.len());
+        for row in ROWS {
+            let tests = workspace::root()
+                .join("crates")
+                .join(row.package)
+                .join("tests");
+            let file = tests.join(format!("{}.rs", row.target));
+            let folder = tests.join(row.target).join("main.rs");
+            let source = fs::read_to_string(file).or_else(|_| fs::read_to_string(folder));
+            assert!(
+                source.unwrap().contains(&format!("fn {}(", row.test)),
+                "{row:?}"
+            );
+        }
+    }
+}

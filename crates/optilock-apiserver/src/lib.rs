@@ -21,6 +21,7 @@ mod selector;
 mod server;
 mod status;
 mod store;
+mod tokens;
 mod validation;
 
 pub use controllers::{Controller, UnknownController};

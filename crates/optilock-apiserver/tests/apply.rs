@@ -337,3 +337,99 @@ async fn an_empty_entry_takes_all_ownership_away() {
         "Apply failed with 1 conflict: conflict with \"before-first-apply\" using v1: .data.a"
     );
 }
+
+#[tokio::test]
+async fn the_scale_is_applied_and_owned_through_its_own_path() {
+    let api = Api::new();
+    let mut configuration = deployment("web");
+    configuration["spec"]["replicas"] = 2.into();
+    let path = format!("{DEPLOYMENTS}/web");
+    apply(&api, &path, "base", &configuration).await.expect(201);
+    let scale = |spec: Value| json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "web"}, "spec": spec});
+    let of_scale = format!("{path}/scale");
+    let five = scale(json!({"replicas": 5}));
+
+    let refused = apply(&api, &of_scale, "scaler", &five).await.refusal();
+    assert_eq!(
+        (refused.0, &*refused.2),
+        (
+            409,
+            r#"Apply failed with 1 conflict: conflict with "base": .spec.replicas"#
+        )
+    );
+    let forced = format!("{of_scale}?force=true");
+    let shown = apply(&api, &forced, "scaler", &five).await.expect(200);
+    assert_eq!(
+        (&shown["kind"], &shown["spec"]),
+        (&json!("Scale"), &json!({"replicas": 5}))
+    );
+    let live = api.get(&path).await.expect(200);
+    let entry = &live["metadata"]["managedFields"][0];
+    assert_eq!(
+        (
+            &entry["manager"],
+            &entry["apiVersion"],
+            &entry["subresource"],
+            &entry["fieldsV1"]
+        ),
+        (
+            &json!("scaler"),
+            &json!("apps/v1"),
+            &json!("scale"),
+            &json!({"f:spec": {"f:replicas": {}}})
+        )
+    );
+    assert!(entry.get("time").is_none(), "{entry}");
+    let base = &owners(&live)[1];
+    assert_eq!(
+        (&*base.0, base.3["f:spec"].get("f:replicas")),
+        ("base", None)
+    );
+
+    // Nothing changes, so nothing is written.
+    let again = apply(&api, &of_scale, "scaler", &five).await.expect(200);
+    assert_eq!(version(&again), version(&live));
+    // A scale without a number has none: zero.
+    let none = apply(&api, &of_scale, "scaler", &scale(json!({})))
+        .await
+        .expect(200);
+    assert_eq!(none["spec"], json!({}));
+    let live = api.get(&path).await.expect(200);
+    assert_eq!(live["spec"]["replicas"], 0);
+    assert_eq!(owners(&live)[0].0, "scaler");
+
+    let mut put = api.get(&of_scale).await.expect(200);
+    put["spec"]["replicas"] = 9.into();
+    let put_path = format!("{of_scale}?fieldManager=putter");
+    api.put(&put_path, &put).await.expect(200);
+    let refused = apply(&api, &of_scale, "scaler", &five).await.refusal();
+    assert_eq!(
+        refused.2,
+        r#"Apply failed with 1 conflict: conflict with "putter" with subresource "scale" using autoscaling/v1: .spec.replicas"#
+    );
+
+    for (body, message) in [
+        (
+            deployment("web"),
+            "invalid object type: apps/v1, Kind=Deployment",
+        ),
+        (
+            scale(json!({"replicas": 3, "x": 1})),
+            "failed to create typed patch object (/web; autoscaling/v1, Kind=Scale): .spec.x: field not declared in schema",
+        ),
+        (
+            scale(json!({"replicas": -1})),
+            r#"Scale.autoscaling "web" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0"#,
+        ),
+    ] {
+        assert_eq!(
+            apply(&api, &forced, "scaler", &body).await.refusal().2,
+            message
+        );
+    }
+    let mut stale = five.clone();
+    stale["metadata"]["resourceVersion"] = "1".into();
+    assert_eq!(apply(&api, &forced, "scaler", &stale).await.code, 409);
+    let missing = format!("{DEPLOYMENTS}/nope/scale");
+    assert_eq!(apply(&api, &missing, "scaler", &five).await.code, 404);
+}

@@ -205,7 +205,7 @@ async fn methods_and_paths_that_are_not_there() {
         "/apis/nope",
         "/apis/nope/v1",
         "/openapi",
-        "/openapi/v2",
+        "/openapi/v2/x",
         "/readyz/nope",
         "/livez/ping/x",
     ] {

@@ -6,6 +6,7 @@
 mod common;
 
 use common::{Answer, Api};
+use http::Method;
 use serde_json::{Value, json};
 
 const NAMESPACE: &str = "/api/v1/namespaces/default";
@@ -339,4 +340,79 @@ async fn a_certificate_is_approved_once() {
         api.put(&approval, &approved).await.refusal().2,
         text("Invalid value: \"Denied\": Approved and Denied conditions are mutually exclusive")
     );
+}
+
+#[tokio::test]
+async fn a_resize_that_changes_nothing_is_no_new_generation() {
+    let api = Api::new();
+    let created = pod(&api, "p").await;
+    let path = format!("{PODS}/p/resize");
+    let annotated = json!({"metadata": {"annotations": {"a": "b"}}});
+    let resized = api.patch(&path, "merge", &annotated).await.expect(200);
+    assert_eq!(
+        resized["metadata"]["generation"],
+        created["metadata"]["generation"]
+    );
+    assert_eq!(resized["spec"], created["spec"]);
+    assert!(resized["metadata"].get("annotations").is_none());
+}
+
+#[tokio::test]
+async fn which_metadata_a_status_takes() {
+    let api = Api::new();
+    let claims = "/apis/resource.k8s.io/v1/namespaces/default/resourceclaims";
+    let schemas = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas";
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let definition = json!({
+        "metadata": {"name": "ws.example.com"},
+        "spec": {
+            "group": "example.com", "scope": "Namespaced", "names": {"plural": "ws", "kind": "W"},
+            "versions": [{"name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object"}}}],
+        },
+    });
+    for (collection, object, taken) in [
+        (
+            claims,
+            json!({"metadata": {"name": "c"}, "spec": {}}),
+            false,
+        ),
+        (
+            schemas,
+            json!({"metadata": {"name": "c"}, "spec": {"priorityLevelConfiguration": {"name": "exempt"}}}),
+            false,
+        ),
+        (definitions, definition, true),
+    ] {
+        let created = api.post(collection, &object).await.expect(201);
+        let name = created["metadata"]["name"].as_str().unwrap();
+        let path = format!("{collection}/{name}/status");
+        let headers = [("content-type", "application/apply-patch+yaml")];
+        let configuration = json!({
+            "apiVersion": created["apiVersion"], "kind": created["kind"],
+            "metadata": {"name": name, "labels": {"l": "m"}, "annotations": {"a": "b"}},
+        });
+        let applied = api
+            .call(
+                Method::PATCH,
+                &format!("{path}?fieldManager=f"),
+                &headers,
+                configuration.to_string(),
+            )
+            .await
+            .expect(200);
+        let metadata = &applied["metadata"];
+        let owned = metadata["managedFields"]
+            .as_array()
+            .is_some_and(|entries| entries.iter().any(|entry| entry["manager"] == "f"));
+        assert_eq!(
+            (
+                metadata["labels"] == json!({"l": "m"}),
+                metadata["annotations"] == json!({"a": "b"}),
+                owned
+            ),
+            (taken, taken, taken),
+            "{collection}"
+        );
+    }
 }

@@ -35,9 +35,11 @@ pub(crate) enum Subject {
     OpenApiIndex,
     /// `/openapi/v3/…`: one of them.
     OpenApi(Part),
+    /// `/openapi/v2`: all of them as one document of an older version; in protobuf or in JSON.
+    OpenApiV2 { protobuf: bool },
 }
 
-/// A document of discovery: JSON in the member order of kube-apiserver.
+/// A document of discovery: JSON in the member order of kube-apiserver, but for one in protobuf.
 #[derive(Debug)]
 pub(crate) struct Document {
     body: Bytes,
@@ -65,12 +67,12 @@ impl Document {
         Self::new(serde_json::to_vec_pretty(value).unwrap_or_default())
     }
 
-    /// The JSON.
+    /// The document itself.
     pub(crate) fn body(&self) -> Bytes {
         self.body.clone()
     }
 
-    /// SHA-512 of the JSON in hexadecimal, upper case: what an `ETag` and a link carry.
+    /// SHA-512 of it in hexadecimal, upper case: what an `ETag` and a link carry.
     pub(crate) fn hash(&self) -> &str {
         self.hash.get_or_init(|| {
             Sha512::digest(&self.body)
@@ -157,22 +159,21 @@ impl Discovery {
             }
             Subject::OpenApiIndex => Document::line(&self.openapi_index()),
             Subject::OpenApi(part) => Document::new(json(&openapi::document(resources, part))),
+            Subject::OpenApiV2 { protobuf } => {
+                let document = openapi::v2_document(resources);
+                Document::new(if *protobuf {
+                    openapi::v2_protobuf(&document)
+                } else {
+                    json(&document)
+                })
+            }
         }
     }
 
     /// The index needs the hash of every document, which makes it the most expensive thing to ask for.
     fn openapi_index(&self) -> openapi::Index {
-        let mut parts = vec![Part::Core, Part::Groups];
-        for (group, versions) in versions_by_group(&self.resources) {
-            if !group.is_empty() {
-                parts.push(Part::Group(group.to_owned()));
-            }
-            parts.extend(versions.into_iter().map(|version| Part::Version {
-                group: group.to_owned(),
-                version: version.to_owned(),
-            }));
-        }
-        openapi::index(parts.into_iter().filter_map(|part| {
+        let parts = openapi::parts(&self.resources).into_iter();
+        openapi::index(parts.filter_map(|part| {
             let path = part.path();
             let document = self.document(&Subject::OpenApi(part))?;
             Some((path, document.hash().to_owned()))

@@ -16,12 +16,15 @@ pub(super) struct RootPaths {
 }
 
 /// What is there whatever the resources are.
-const FIXED: [&str; 6] = [
+const FIXED: [&str; 9] = [
+    "/.well-known/openid-configuration",
     "/api",
     "/apis",
     "/apis/",
+    "/openapi/v2",
     "/openapi/v3",
     "/openapi/v3/",
+    "/openid/v1/jwks",
     "/version",
 ];
 

@@ -4,7 +4,9 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
 
+use crate::registry::{Registry, User};
 use crate::status::{Reason, Status};
+use crate::tokens::{ISSUER, Refused};
 
 /// How requests prove who sends them.
 #[derive(Clone)]
@@ -31,25 +33,51 @@ impl Authentication {
         Self::Token(digest(token))
     }
 
-    /// Refuses a request without the credential.
+    /// Who sends a request: whoever has the token, or a service account by a token of its own. In process no token is
+    /// needed, but one that is sent counts.
     ///
     /// # Errors
     /// 401
-    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), Status> {
-        let Self::Token(expected) = self else {
-            return Ok(());
-        };
+    pub(crate) async fn user(
+        &self,
+        headers: &HeaderMap,
+        registry: &Registry,
+    ) -> Result<User, Status> {
         let sent = headers
             .get(AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| digest(token.trim()));
+            .map(|(_, token)| token.trim());
+        let known = match (self, sent) {
+            (Self::InProcess, None) => return Ok(User::admin()),
+            (Self::Token(_), None) => None,
+            (_, Some(token)) => self.user_of(token, &[], registry).await.ok(),
+        };
+        let unauthorized = || Status::new(401, Reason::Unauthorized, "Unauthorized");
+        Ok(known.ok_or_else(unauthorized)?.0)
+    }
+
+    /// Whose token it is, and for which of these audiences. None means this server.
+    ///
+    /// # Errors
+    /// For a token of nobody.
+    pub(crate) async fn user_of(
+        &self,
+        token: &str,
+        audiences: &[String],
+        registry: &Registry,
+    ) -> Result<(User, Vec<String>), Refused> {
         // Digests are compared, so that the time of the comparison says nothing about the token.
-        if sent.is_some_and(|sent| sent == *expected) {
-            return Ok(());
+        let is_own = matches!(self, Self::Token(expected) if digest(token) == *expected);
+        if !is_own {
+            return registry.token_user(token, audiences).await;
         }
-        Err(Status::new(401, Reason::Unauthorized, "Unauthorized"))
+        let own = ISSUER.to_owned();
+        if !audiences.is_empty() && !audiences.contains(&own) {
+            return Err(Refused::Unknown);
+        }
+        Ok((User::admin(), vec![own]))
     }
 }
 

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, LOCATION, VARY, X_CONTENT_TYPE_OPTIONS};
+use bytes::Bytes;
+use http::header::{
+    CACHE_CONTROL, ETAG, HOST, IF_NONE_MATCH, LOCATION, VARY, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderMap, Method, StatusCode};
+use serde_json::json;
 
 use super::accept::{Accept, Clause};
 use super::format::{Format, JSON, PROTOBUF, YAML};
@@ -13,12 +17,22 @@ use super::service::wants_indentation;
 use crate::discovery::{Document, ListVersion, Part, Probe, Subject};
 use crate::registry::{Registry, method_not_allowed, missing_resource};
 use crate::status::{Details, Reason, Status};
+use crate::tokens::ISSUER;
 
 /// The framework below kube-apiserver knows `*/*` and full media types, but not this.
 const APPLICATION: &str = "application/*";
 
 const LIST_GROUP: &str = "apidiscovery.k8s.io";
 const LIST_KIND: &str = "APIGroupDiscoveryList";
+
+/// Media types of OpenAPI 2 in protobuf: the one that is told, and the one of old clients, which is none by the book.
+const OPENAPI_V2: [&str; 2] = [
+    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+];
+
+/// Media type of a JSON Web Key Set.
+const KEY_SET: &str = "application/jwk-set+json";
 
 /// Answers a request that is not about a resource.
 pub(super) fn answer(
@@ -65,6 +79,8 @@ impl DiscoveryRequest<'_> {
             [] | ["index.html"] => self.plain(&Subject::Paths),
             ["version"] => self.version(),
             ["version", ..] => Err(missing_resource()),
+            [".well-known", "openid-configuration"] => self.issuer(),
+            ["openid", "v1", "jwks"] => self.token_keys(),
             ["api"] => self.list(Handler::GetOnly, true),
             ["apis"] => self.list(Handler::Lenient, false),
             ["api", version] => self.resources("", version),
@@ -72,6 +88,7 @@ impl DiscoveryRequest<'_> {
                 self.document(Handler::Lenient, &Subject::Group((*group).to_owned()))
             }
             ["apis", group, version] => self.resources(group, version),
+            ["openapi", "v2"] => Ok(self.openapi_v2()),
             ["openapi", "v3"] => self.openapi_index(),
             ["openapi", "v3", path @ ..] => Ok(self.openapi(path)),
             [probe, check @ ..] => {
@@ -96,12 +113,44 @@ impl DiscoveryRequest<'_> {
     }
 
     fn version(&self) -> Result<Reply, Status> {
-        self.check(Handler::GetOnly)?;
-        let wanted = |clause: &Clause| clause.covers(JSON) && clause.media_type != APPLICATION;
-        if !self.accept.clauses().iter().any(wanted) {
-            return Err(unacceptable(&[JSON]));
-        }
+        self.only_as(JSON)?;
         self.plain(&Subject::Version)
+    }
+
+    /// Refuses whoever does not read a document in its one media type.
+    fn only_as(&self, media_type: &str) -> Result<(), Status> {
+        self.check(Handler::GetOnly)?;
+        let wanted =
+            |clause: &Clause| clause.covers(media_type) && clause.media_type != APPLICATION;
+        if !self.accept.clauses().iter().any(wanted) {
+            return Err(unacceptable(&[media_type]));
+        }
+        Ok(())
+    }
+
+    /// Who issues the tokens of service accounts, for those who verify them elsewhere (`OpenID` Connect).
+    fn issuer(&self) -> Result<Reply, Status> {
+        self.only_as(JSON)?;
+        let host = self.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let server = host.map_or_else(|| ISSUER.to_owned(), |host| format!("https://{host}"));
+        let document = json!({
+            "issuer": ISSUER,
+            "jwks_uri": format!("{server}/openid/v1/jwks"),
+            "response_types_supported": ["id_token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["ES256"],
+        });
+        Ok(Reply::new(
+            StatusCode::OK,
+            JSON,
+            Bytes::from(document.to_string()),
+        ))
+    }
+
+    fn token_keys(&self) -> Result<Reply, Status> {
+        self.only_as(KEY_SET)?;
+        let keys = self.registry.token_keys()?.to_string();
+        Ok(Reply::new(StatusCode::OK, KEY_SET, Bytes::from(keys)))
     }
 
     fn check(&self, handler: Handler) -> Result<(), Status> {
@@ -248,6 +297,34 @@ impl DiscoveryRequest<'_> {
         } else {
             reply
         }
+    }
+
+    /// OpenAPI as one document of version 2, of which both formats are the same version to a client that keeps it.
+    fn openapi_v2(&self) -> Reply {
+        let wanted = self.accept.clauses().iter().find_map(|clause| {
+            if clause.covers(JSON) {
+                return Some(false);
+            }
+            OPENAPI_V2
+                .contains(&clause.media_type.as_str())
+                .then_some(true)
+        });
+        let json = self.subject(&Subject::OpenApiV2 { protobuf: false });
+        let (Some(protobuf), Some(json)) = (wanted, json) else {
+            return Reply::empty(StatusCode::NOT_ACCEPTABLE).header(VARY, "Accept");
+        };
+        let etag = format!("\"{}\"", json.hash());
+        let reply = if self.has_already(&etag) {
+            Reply::empty(StatusCode::NOT_MODIFIED)
+        } else if protobuf {
+            let Some(document) = self.subject(&Subject::OpenApiV2 { protobuf }) else {
+                return not_found();
+            };
+            Reply::new(StatusCode::OK, OPENAPI_V2[0], document.body())
+        } else {
+            Reply::new(StatusCode::OK, JSON, json.body())
+        };
+        reply.header(ETAG, &etag).header(VARY, "Accept")
     }
 
     fn health(&self, probe: Probe, check: &str) -> Reply {

@@ -114,12 +114,6 @@ impl Patch<'_> {
         live: Option<&Value>,
         now: &str,
     ) -> Result<Value, Status> {
-        if !view.is_object() {
-            return Err(Status::not_implemented(format!(
-                "{} is not applied by this version of optilock; use another kind of patch",
-                view.kind
-            )));
-        }
         let unreadable =
             |error: DecodeError| Status::bad_request(format!("error decoding YAML: {error}"));
         let document = Document::yaml(self.body).map_err(unreadable)?;
@@ -136,6 +130,11 @@ impl Patch<'_> {
                 "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {kind} into Go \
                  value of type map[string]interface {{}}"
             )));
+        }
+        if !view.is_object() {
+            let live = live.ok_or_else(|| registry::not_found(&target.resource, &target.name))?;
+            let applied = view.apply(target, live, &configuration, self.options, self.force);
+            return applied.unwrap_or_else(|| Err(registry::method_not_allowed()));
         }
         let merged = registry::apply(
             target,

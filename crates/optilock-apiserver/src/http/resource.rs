@@ -5,9 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt;
 use http::{HeaderMap, Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::accept::Accept;
+use super::auth::Authentication;
 use super::body::Body;
 use super::input::{self, Expected, MediaType};
 use super::output::{self, Representation, Subject};
@@ -18,7 +19,8 @@ use super::route::ResourcePath;
 use super::service::{Closing, Shared};
 use crate::managed::Operation;
 use crate::registry::{
-    self, Deleted, Part, Resource, Target, View, WriteOptions, method_not_allowed, missing_resource,
+    self, Asker, Deleted, Part, Resource, Target, User, View, WriteOptions, method_not_allowed,
+    missing_resource,
 };
 use crate::status::Status;
 use crate::validation;
@@ -27,6 +29,8 @@ use crate::validation;
 pub(super) struct ResourceRequest<'a> {
     pub(super) shared: &'a Arc<Shared>,
     pub(super) closing: &'a Closing,
+    pub(super) authentication: &'a Authentication,
+    pub(super) user: &'a User,
     pub(super) method: &'a Method,
     pub(super) path: ResourcePath,
     pub(super) query: Query,
@@ -263,9 +267,13 @@ impl ResourceRequest<'_> {
         let options = self.write_options("CreateOptions", Operation::Update)?;
         let sent = self.decode(view, &options, warnings)?;
         self.check_namespace(target, &sent)?;
-        if let Some(answered) =
-            registry::review(target, &self.shared.ambient, sent.clone(), &options)
-        {
+        let asker = Asker {
+            user: self.user,
+            token: self.review_token(&target.resource, &sent).await?,
+            options: &options,
+        };
+        let ambient = &self.shared.ambient;
+        if let Some(answered) = registry::review(target, ambient, &asker, sent.clone()) {
             return self.represent(&target.resource, Subject::Object)?.value(
                 StatusCode::CREATED,
                 view,
@@ -274,13 +282,47 @@ impl ResourceRequest<'_> {
         }
         let registry = &self.shared.registry;
         if let Some(action) = view.action() {
-            registry.act(action, target, &sent, &options).await?;
-            return output::done(&self.represent(&target.resource, Subject::Object)?);
+            let answer = registry.act(action, target, &sent, &options).await?;
+            let representation = self.represent(&target.resource, Subject::Object)?;
+            return match answer {
+                Some(object) => representation.value(StatusCode::CREATED, view, &object),
+                None => output::done(&representation),
+            };
         }
         let advice = validation::warnings::about(&target.resource.api, &sent, None);
         let stored = registry.create(target, sent, &options).await?;
         warnings.extend(advice);
         self.reply(StatusCode::CREATED, target, view, &stored)
+    }
+
+    /// The status of a `TokenReview`; null for anything else.
+    async fn review_token(&self, resource: &Resource, sent: &Value) -> Result<Value, Status> {
+        if !registry::reviews_tokens(resource) {
+            return Ok(Value::Null);
+        }
+        let spec = &sent["spec"];
+        let token = spec["token"].as_str().unwrap_or_default();
+        if token.is_empty() {
+            return Err(Status::bad_request(
+                "token is required for TokenReview in authentication",
+            ));
+        }
+        let audiences = spec["audiences"].as_array().into_iter().flatten();
+        let audiences: Vec<String> = audiences
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect();
+        let registry = &self.shared.registry;
+        let known = self
+            .authentication
+            .user_of(token, &audiences, registry)
+            .await;
+        Ok(match known {
+            Ok((user, audiences)) => {
+                json!({"authenticated": true, "user": user.info(), "audiences": audiences})
+            }
+            Err(why) => json!({"error": why.to_string()}),
+        })
     }
 
     async fn update(

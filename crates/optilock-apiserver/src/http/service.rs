@@ -159,7 +159,8 @@ impl ApiService {
         B: http_body::Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        self.authentication.check(&head.headers)?;
+        let registry = &self.shared.registry;
+        let user = self.authentication.user(&head.headers, registry).await?;
         match Route::parse(head.uri.path()) {
             Route::Malformed => Ok(Reply::text(StatusCode::BAD_REQUEST, "400 Bad Request")),
             Route::Other(segments) => Ok(super::discovery::answer(
@@ -180,6 +181,8 @@ impl ApiService {
                 let request = ResourceRequest {
                     shared: &self.shared,
                     closing: &self.closing,
+                    authentication: &self.authentication,
+                    user: &user,
                     method: &head.method,
                     path,
                     query,

@@ -51,7 +51,11 @@ pub(crate) fn apply(
         now,
     } = application.writing;
     // What this path does not change is as if it had not been sent.
-    let configuration = remove(ty, application.configuration, reset);
+    let configuration = match remove(ty, application.configuration, reset) {
+        // Nothing is left to apply, which is no wish for nothing to be left.
+        Value::Null => Value::Object(serde_json::Map::new()),
+        configuration => configuration,
+    };
     let named = fields(ty, &configuration);
 
     let last = entries.iter().find(|entry| is_own(entry, manager)).cloned();

@@ -66,6 +66,11 @@ impl FieldSet {
         union
     }
 
+    /// Whether any path is in both.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        !self.intersection(other).is_empty()
+    }
+
     /// Paths that are in both.
     pub(super) fn intersection(&self, other: &Self) -> Self {
         Self {
@@ -75,7 +80,7 @@ impl FieldSet {
     }
 
     /// Paths that are not in the other. What lies below a path of the other stays.
-    pub(super) fn difference(&self, other: &Self) -> Self {
+    pub(crate) fn difference(&self, other: &Self) -> Self {
         Self {
             members: self.members.difference(&other.members).cloned().collect(),
             children: self.combined(other, |a, b| {

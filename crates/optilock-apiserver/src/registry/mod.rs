@@ -29,9 +29,12 @@ mod resource;
 mod resources;
 mod review;
 mod scale;
+mod scale_apply;
 mod select;
 mod strategy;
+mod token;
 mod update;
+mod user;
 mod validate;
 mod view;
 mod watch;
@@ -56,7 +59,8 @@ pub(crate) use ownership::apply;
 pub(crate) use prepare::quality_of_service;
 pub(crate) use resource::{Part, Resource};
 pub(crate) use resources::Resources;
-pub(crate) use review::review;
+pub(crate) use review::{Asker, review, reviews_tokens};
+pub(crate) use user::User;
 pub(crate) use view::View;
 pub(crate) use watch::{WatchEvent, WatchEventType};
 
@@ -66,6 +70,7 @@ pub(crate) struct Registry {
     store: Arc<dyn Store>,
     resources: RwLock<Arc<Resources>>,
     definitions: custom::Definitions,
+    token_key: token::Key,
     ambient: Arc<Ambient>,
 }
 
@@ -119,6 +124,7 @@ impl Registry {
             store,
             resources: RwLock::new(Arc::new(Resources::new(resource::builtin()))),
             definitions: custom::Definitions::default(),
+            token_key: token::Key::default(),
             ambient,
         }
     }

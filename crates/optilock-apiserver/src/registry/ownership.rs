@@ -123,33 +123,12 @@ fn check(
     live: Option<&Value>,
     configuration: &Value,
 ) -> Result<(), Status> {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let (api_version, kind) = (
-        text(&configuration["apiVersion"]),
-        text(&configuration["kind"]),
-    );
-    let shown = if api_version.contains('/') {
-        api_version.clone()
-    } else {
-        format!("/{api_version}")
-    };
-    if (api_version.as_str(), kind.as_str()) != (&*resource.api_version(), &*resource.api.kind) {
-        return Err(Status::bad_request(format!(
-            "invalid object type: {shown}, Kind={kind}"
-        )));
-    }
-    if !configuration["metadata"]["managedFields"].is_null() {
-        return Err(Status::bad_request("metadata.managedFields must be nil"));
-    }
-    if let Some(problem) = managed::check(ty, configuration) {
-        let (namespace, name) = (
-            meta_str(configuration, "namespace"),
-            meta_str(configuration, "name"),
-        );
-        return Err(Status::untyped(format!(
-            "failed to create typed patch object ({namespace}/{name}; {shown}, Kind={kind}): {problem}"
-        )));
-    }
+    check_document(
+        &resource.api_version(),
+        &resource.api.kind,
+        ty,
+        configuration,
+    )?;
     let uid = meta_str(configuration, "uid");
     if live.is_none() && !uid.is_empty() {
         let name = meta_str(configuration, "name");
@@ -167,6 +146,46 @@ fn check(
                 ..Details::default()
             }),
         );
+    }
+    Ok(())
+}
+
+/// Refuses a configuration that is none of the type, or says who owns what.
+///
+/// # Errors
+/// 400 and 500.
+pub(super) fn check_document(
+    wanted_version: &str,
+    wanted_kind: &str,
+    ty: &StructType,
+    configuration: &Value,
+) -> Result<(), Status> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (api_version, kind) = (
+        text(&configuration["apiVersion"]),
+        text(&configuration["kind"]),
+    );
+    let shown = if api_version.contains('/') {
+        api_version.clone()
+    } else {
+        format!("/{api_version}")
+    };
+    if (api_version.as_str(), kind.as_str()) != (wanted_version, wanted_kind) {
+        return Err(Status::bad_request(format!(
+            "invalid object type: {shown}, Kind={kind}"
+        )));
+    }
+    if !configuration["metadata"]["managedFields"].is_null() {
+        return Err(Status::bad_request("metadata.managedFields must be nil"));
+    }
+    if let Some(problem) = managed::check(ty, configuration) {
+        let (namespace, name) = (
+            meta_str(configuration, "namespace"),
+            meta_str(configuration, "name"),
+        );
+        return Err(Status::untyped(format!(
+            "failed to create typed patch object ({namespace}/{name}; {shown}, Kind={kind}): {problem}"
+        )));
     }
     Ok(())
 }
@@ -247,9 +266,7 @@ fn reset(resource: &Resource, ty: &StructType, part: Part) -> FieldSet {
         Part::Main if resource.has_status() => paths.push(vec!["status"]),
         Part::Main | Part::Finalizers => {}
         Part::Approval => paths.push(vec!["spec"]),
-        Part::EphemeralContainers | Part::Resize => {
-            paths.extend([vec!["metadata"], vec!["status"]]);
-        }
+        Part::EphemeralContainers | Part::Resize => paths.push(vec!["status"]),
         Part::Status => {
             let others = ty.fields.iter().map(|field| &*field.json);
             paths.extend(

@@ -7,22 +7,25 @@ use serde_json::{Value, json};
 
 use super::object::{set, set_meta};
 use super::resource::{Part, Resource};
-use super::{Target, WriteOptions, ownership};
+use super::{Target, User, WriteOptions, ownership};
 use crate::ambient::Ambient;
 use crate::status::Status;
 use crate::validation::{Path, field};
 
-/// The one user of this server.
-pub(crate) const USER: &str = "optilock-admin";
+/// Who asks.
+pub(crate) struct Asker<'a> {
+    pub(crate) user: &'a User,
+    /// The status of the answer to a question about a token; null for all other questions.
+    pub(crate) token: Value,
+    pub(crate) options: &'a WriteOptions,
+}
 
-/// What the user belongs to.
-pub(super) const GROUPS: [&str; 2] = ["system:masters", "system:authenticated"];
-
-type Answer = fn() -> Value;
+type Answer = fn(&Asker<'_>) -> Value;
 
 /// (group, plural name, the status of the answer)
 const REVIEWS: &[(&str, &str, Answer)] = &[
     ("authentication.k8s.io", "selfsubjectreviews", identity),
+    ("authentication.k8s.io", "tokenreviews", token),
     ("authorization.k8s.io", "localsubjectaccessreviews", allowed),
     ("authorization.k8s.io", "selfsubjectaccessreviews", allowed),
     ("authorization.k8s.io", "selfsubjectrulesreviews", rules),
@@ -40,6 +43,11 @@ pub(super) fn is_review(resource: &Resource) -> bool {
     answer_of(resource).is_some()
 }
 
+/// Whether a review is about a token.
+pub(crate) fn reviews_tokens(resource: &Resource) -> bool {
+    resource.qualified() == "tokenreviews.authentication.k8s.io"
+}
+
 /// The answer to a review; `None` for a resource that is none.
 ///
 /// # Errors
@@ -47,8 +55,8 @@ pub(super) fn is_review(resource: &Resource) -> bool {
 pub(crate) fn review(
     target: &Target,
     ambient: &Ambient,
+    asker: &Asker<'_>,
     mut object: Value,
-    options: &WriteOptions,
 ) -> Option<Result<Value, Status>> {
     let resource = &*target.resource;
     let answer = answer_of(resource)?;
@@ -64,11 +72,11 @@ pub(crate) fn review(
         );
     }
     let now = ambient.now_text();
-    match ownership::after_write(resource, Part::Main, None, &object, options, &now) {
+    match ownership::after_write(resource, Part::Main, None, &object, asker.options, &now) {
         Ok(managed) => set_meta(&mut object, "managedFields", managed),
         Err(status) => return Some(Err(status)),
     }
-    let status = answer();
+    let status = answer(asker);
     if status.get("userInfo").is_some() {
         set_meta(
             &mut object,
@@ -119,15 +127,19 @@ fn problems(target: &Target, object: &Value) -> field::ErrorList {
     problems
 }
 
-fn allowed() -> Value {
+fn allowed(_: &Asker<'_>) -> Value {
     json!({"allowed": true})
 }
 
-fn identity() -> Value {
-    json!({"userInfo": {"username": USER, "groups": GROUPS}})
+fn identity(asker: &Asker<'_>) -> Value {
+    json!({"userInfo": asker.user.info()})
 }
 
-fn rules() -> Value {
+fn token(asker: &Asker<'_>) -> Value {
+    asker.token.clone()
+}
+
+fn rules(_: &Asker<'_>) -> Value {
     json!({
         "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],
         "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],

@@ -51,6 +51,16 @@ pub(super) fn form(resource: &Resource) -> Option<ScaleForm> {
         .map(|(_, _, form)| ScaleForm::Builtin(*form))
 }
 
+impl ScaleForm {
+    /// Where the object has its number of replicas, name by name.
+    pub(super) fn replicas(&self) -> Vec<&str> {
+        match self {
+            Self::Builtin(_) => vec!["spec", "replicas"],
+            Self::Custom(paths) => paths.spec_replicas.split('.').skip(1).collect(),
+        }
+    }
+}
+
 /// The `autoscaling/v1 Scale` of an object.
 ///
 /// # Errors

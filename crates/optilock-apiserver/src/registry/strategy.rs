@@ -208,7 +208,9 @@ const ROWS: &[(&str, &str, Strategy)] = &[
     (
         "admissionregistration.k8s.io",
         "validatingadmissionpolicies",
-        D.strict().generation(SPEC),
+        D.strict()
+            .generation(SPEC)
+            .status(StatusUpdate::StatusOnly),
     ),
     (
         "admissionregistration.k8s.io",
@@ -231,13 +233,14 @@ const ROWS: &[(&str, &str, Strategy)] = &[
         "customresourcedefinitions",
         D.strict()
             .generation(SPEC)
-            .status(StatusUpdate::StatusOnly)
             .storage("apiextensions.k8s.io/customresourcedefinitions"),
     ),
     (
         "apiregistration.k8s.io",
         "apiservices",
-        D.strict().storage("apiregistration.k8s.io/apiservices"),
+        D.strict()
+            .status(StatusUpdate::StatusOnly)
+            .storage("apiregistration.k8s.io/apiservices"),
     ),
     // apps
     ("apps", "daemonsets", D.generation(SPEC)),
@@ -306,6 +309,11 @@ const ROWS: &[(&str, &str, Strategy)] = &[
         D.generation(SPEC).storage("ingress"),
     ),
     ("networking.k8s.io", "ingressclasses", D.generation(SPEC)),
+    (
+        "networking.k8s.io",
+        "servicecidrs",
+        D.status(StatusUpdate::StatusOnly),
+    ),
     ("networking.k8s.io", "networkpolicies", D.generation(SPEC)),
     // node.k8s.io
     (
@@ -342,7 +350,11 @@ const ROWS: &[(&str, &str, Strategy)] = &[
         "deviceclasses",
         D.generation(SPEC).returns_deleted(),
     ),
-    ("resource.k8s.io", "resourceclaims", D.returns_deleted()),
+    (
+        "resource.k8s.io",
+        "resourceclaims",
+        D.returns_deleted().status(StatusUpdate::StatusOnly),
+    ),
     (
         "resource.k8s.io",
         "resourceclaimtemplates",
@@ -371,7 +383,9 @@ const ROWS: &[(&str, &str, Strategy)] = &[
     (
         "storage.k8s.io",
         "volumeattachments",
-        D.strict().returns_deleted(),
+        D.strict()
+            .returns_deleted()
+            .status(StatusUpdate::StatusOnly),
     ),
     (
         "storage.k8s.io",

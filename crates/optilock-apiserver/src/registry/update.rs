@@ -267,7 +267,8 @@ fn ephemeral_containers_only(new: &Value, old: &Value) -> Value {
 fn resources_only(new: &Value, old: &Value) -> Value {
     let mut object = old.clone();
     for list in ["containers", "initContainers"] {
-        let containers = object["spec"][list].as_array_mut();
+        // Indexing would put a null where there is no such list.
+        let containers = object["spec"].get_mut(list).and_then(Value::as_array_mut);
         for container in containers.into_iter().flatten() {
             let sent = new["spec"][list].as_array().into_iter().flatten();
             let sent = sent

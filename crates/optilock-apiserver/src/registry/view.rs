@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::action::{self, Action};
 use super::resource::{Part, Resource, api_version};
 use super::scale::{self, ScaleForm};
+use super::{Target, WriteOptions, scale_apply};
 use crate::schema::{Schema, TypeRef};
 use crate::status::Status;
 
@@ -77,6 +78,32 @@ impl View {
     /// Whether the view shows the stored object as it is.
     pub(crate) fn is_object(&self) -> bool {
         matches!(self.form, Form::Object(_))
+    }
+
+    /// The object after `configuration` was applied to what the view shows of it, with its `managedFields`; `None` where the
+    /// view is the object itself.
+    ///
+    /// # Errors
+    /// Those of server-side apply.
+    pub(crate) fn apply(
+        &self,
+        target: &Target,
+        live: &Value,
+        configuration: &Value,
+        options: &WriteOptions,
+        force: bool,
+    ) -> Option<Result<Value, Status>> {
+        let Form::Scale(form) = &self.form else {
+            return None;
+        };
+        let application = scale_apply::ScaleApplication {
+            form,
+            view: self,
+            target,
+            options,
+            force,
+        };
+        Some(application.apply(live, configuration))
     }
 
     /// What the view shows of an object.

@@ -36,6 +36,7 @@ pub(crate) use protobuf::Envelope;
 pub(crate) use quantity::Quantity;
 pub(crate) use resources::{Column, Resource, Subresource, builtin_resources};
 pub(crate) use structural::{Structural, fill_defaults};
+pub(crate) use wire::{put_bytes, put_delimited, put_fixed64, put_varint};
 
 use serde_json::Value;
 

@@ -129,26 +129,26 @@ impl<'a> Reader<'a> {
 }
 
 /// Appends a field that is a varint. Negative integers are given in two's complement of 64 bits.
-pub(super) fn put_varint(number: u32, value: u64, out: &mut Vec<u8>) {
+pub(crate) fn put_varint(number: u32, value: u64, out: &mut Vec<u8>) {
     varint(u64::from(number) << 3, out);
     varint(value, out);
 }
 
 /// Appends a field of eight bytes.
-pub(super) fn put_fixed64(number: u32, bits: u64, out: &mut Vec<u8>) {
+pub(crate) fn put_fixed64(number: u32, bits: u64, out: &mut Vec<u8>) {
     varint(u64::from(number) << 3 | 1, out);
     out.extend_from_slice(&bits.to_le_bytes());
 }
 
 /// Appends a field of text or bytes.
-pub(super) fn put_bytes(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn put_bytes(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
     varint(u64::from(number) << 3 | 2, out);
     varint(bytes.len() as u64, out);
     out.extend_from_slice(bytes);
 }
 
 /// Appends a field that is a message, which `write` appends.
-pub(super) fn put_delimited(number: u32, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+pub(crate) fn put_delimited(number: u32, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     varint(u64::from(number) << 3 | 2, out);
     let start = out.len();
     write(out);

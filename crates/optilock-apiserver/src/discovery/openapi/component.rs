@@ -121,6 +121,7 @@ impl<'a> Components<'a> {
             })
         } else {
             let mut definition = kind.published.clone();
+            publish(&mut definition, &metadata);
             definition["properties"]["metadata"] = json!({"allOf": [metadata]});
             definition
         };
@@ -279,6 +280,43 @@ impl<'a> Components<'a> {
             }),
             (reference, None) => reference,
         }
+    }
+}
+
+/// Says what a schema of a custom resource says without words: what every embedded object has, and which two types an
+/// `x-kubernetes-int-or-string` may be. `metadata` is the reference to the metadata of an object.
+fn publish(schema: &mut Value, metadata: &Value) {
+    let Value::Object(members) = schema else {
+        return;
+    };
+    for member in ["items", "additionalProperties"] {
+        if let Some(inner) = members.get_mut(member) {
+            publish(inner, metadata);
+        }
+    }
+    if let Some(Value::Object(properties)) = members.get_mut("properties") {
+        properties
+            .values_mut()
+            .for_each(|property| publish(property, metadata));
+    }
+    if members.get("x-kubernetes-embedded-resource") == Some(&json!(true)) {
+        let properties = members.entry("properties").or_insert_with(|| json!({}));
+        properties["apiVersion"] = json!({"type": "string"});
+        properties["kind"] = json!({"type": "string"});
+        properties["metadata"] = json!({"allOf": [metadata]});
+        let required = members.entry("required").or_insert_with(|| json!([]));
+        if let Value::Array(required) = required {
+            for name in ["kind", "apiVersion"] {
+                if !required.contains(&json!(name)) {
+                    required.push(name.into());
+                }
+            }
+        }
+    }
+    if members.get("x-kubernetes-int-or-string") == Some(&json!(true)) {
+        members
+            .entry("anyOf")
+            .or_insert_with(|| json!([{"type": "integer"}, {"type": "string"}]));
     }
 }
 

@@ -1,4 +1,5 @@
-//! `/openapi/v3`: what paths, operations and types there are, a document for each group and version.
+//! OpenAPI: what paths, operations and types there are. `/openapi/v3` has a document for each group and version, `/openapi/v2`
+//! one for all.
 //!
 //! The documents have no descriptions. They are made of the resources and of the types of their kinds.
 
@@ -8,18 +9,21 @@ mod operation;
 mod parameter;
 mod paths;
 mod schema;
+mod v2;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::document::versions_by_group;
 use crate::registry::Resource;
 use component::Components;
 use operation::{Operation, PathItem};
 use schema::Definition;
 
 pub(super) use index::{Index, index};
+pub(super) use v2::{document as v2_document, encode as v2_protobuf};
 
 /// Version of OpenAPI.
 const OPENAPI: &str = "3.0.0";
@@ -96,6 +100,21 @@ impl Part {
             Self::Version { group, version } => format!("apis/{group}/{version}"),
         }
     }
+}
+
+/// All parts of these resources.
+pub(super) fn parts(resources: &[Arc<Resource>]) -> Vec<Part> {
+    let mut parts = vec![Part::Core, Part::Groups];
+    for (group, versions) in versions_by_group(resources) {
+        if !group.is_empty() {
+            parts.push(Part::Group(group.to_owned()));
+        }
+        parts.extend(versions.into_iter().map(|version| Part::Version {
+            group: group.to_owned(),
+            version: version.to_owned(),
+        }));
+    }
+    parts
 }
 
 /// The document of a part that is there.

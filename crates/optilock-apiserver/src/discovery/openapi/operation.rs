@@ -145,6 +145,9 @@ pub(super) const DOCUMENTS: &[&str] = &[
     "application/yaml",
 ];
 
+/// Media types of bodies: whatever can be read.
+pub(super) const ANY: &[&str] = &["*/*"];
+
 /// The media types of a resource's operations.
 pub(super) struct MediaTypes {
     /// Of answers.
@@ -167,7 +170,7 @@ pub(super) const BUILTIN: MediaTypes = MediaTypes {
         "application/vnd.kubernetes.protobuf;stream=watch",
         "application/yaml",
     ],
-    bodies: &["*/*"],
+    bodies: ANY,
     patches: &[
         "application/apply-patch+yaml",
         "application/json-patch+json",

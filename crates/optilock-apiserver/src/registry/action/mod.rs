@@ -18,6 +18,8 @@ pub(crate) enum Action {
     Bind,
     /// Deletes a Pod if its disruption budget allows.
     Evict,
+    /// Issues a token of a service account.
+    RequestToken,
 }
 
 /// (group, plural name, subresource, action, group of what is sent, its kind); versions are v1
@@ -25,6 +27,14 @@ const ACTIONS: &[(&str, &str, &str, Action, &str, &str)] = &[
     ("", "bindings", "", Action::Bind, "", "Binding"),
     ("", "pods", "binding", Action::Bind, "", "Binding"),
     ("", "pods", "eviction", Action::Evict, "policy", "Eviction"),
+    (
+        "",
+        "serviceaccounts",
+        "token",
+        Action::RequestToken,
+        "authentication.k8s.io",
+        "TokenRequest",
+    ),
 ];
 
 /// What a path does, with the type, group and kind of what is sent to it; `None` where it does nothing of the sort.
@@ -46,7 +56,7 @@ pub(super) fn of(
 }
 
 impl Registry {
-    /// Carries out what a client has sent to the path of `target`.
+    /// Carries out what a client has sent to the path of `target`; an object that is the answer, if there is one.
     ///
     /// # Errors
     /// 400 when it is about another object than the path, and those of the action.
@@ -56,12 +66,13 @@ impl Registry {
         target: &Target,
         sent: &Value,
         options: &WriteOptions,
-    ) -> Result<(), Status> {
+    ) -> Result<Option<Value>, Status> {
         let name = meta_str(sent, "name");
         // Only the path of a Pod names one.
         let kind = match action {
             Action::Bind => "Binding",
             Action::Evict => "Eviction",
+            Action::RequestToken => return self.issue_token(target, sent, options).await.map(Some),
         };
         if !target.name.is_empty() && name != target.name {
             return Err(Status::bad_request(format!(
@@ -76,10 +87,12 @@ impl Registry {
             namespace: target.namespace.clone(),
             name: name.to_owned(),
         };
-        match action {
-            Action::Bind => self.bind(&pod, sent, options).await,
-            Action::Evict => self.evict(&pod, sent, options).await,
+        if action == Action::Bind {
+            self.bind(&pod, sent, options).await?;
+        } else {
+            self.evict(&pod, sent, options).await?;
         }
+        Ok(None)
     }
 
     /// Changes an object as the server itself sees fit: no owners of fields, no rules but those of `change`.

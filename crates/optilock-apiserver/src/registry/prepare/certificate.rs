@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::super::User;
 use super::super::object::{member_mut, root_mut};
-use super::super::review::{GROUPS, USER};
 
 /// The request is its sender's, whoever it says it is.
 pub(super) fn on_create(request: &mut Value) {
@@ -11,8 +11,9 @@ pub(super) fn on_create(request: &mut Value) {
     for member in ["extra", "uid"] {
         spec.remove(member);
     }
-    spec.insert("username".to_owned(), USER.into());
-    spec.insert("groups".to_owned(), json!(GROUPS));
+    let user = User::admin();
+    spec.insert("username".to_owned(), user.name.into());
+    spec.insert("groups".to_owned(), json!(user.groups));
 }
 
 /// Conditions have times.

@@ -1,0 +1,40 @@
+//! Who sends a request.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+/// A user, as whoever authenticates a request knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct User {
+    pub(crate) name: String,
+    /// Empty where there is none.
+    pub(crate) uid: String,
+    pub(crate) groups: Vec<String>,
+    /// What else is known.
+    pub(crate) extra: BTreeMap<String, Vec<String>>,
+}
+
+impl User {
+    /// Whoever started the server.
+    pub(crate) fn admin() -> Self {
+        Self {
+            name: "optilock-admin".to_owned(),
+            uid: String::new(),
+            groups: ["system:masters", "system:authenticated"]
+                .map(str::to_owned)
+                .into(),
+            extra: BTreeMap::new(),
+        }
+    }
+
+    /// The user as `UserInfo` of authentication.k8s.io.
+    pub(crate) fn info(&self) -> Value {
+        json!({
+            "username": self.name,
+            "uid": self.uid,
+            "groups": self.groups,
+            "extra": self.extra,
+        })
+    }
+}

@@ -53,23 +53,49 @@ pub(crate) fn run(
 /// Builds the `optilock` binary as its users do, without what tests alone ask of its dependencies,
 /// in a profile of cargo's, and returns its path.
 pub(crate) fn build_optilock(signals: &Signals, profile: &str) -> Result<PathBuf> {
-    let mut command = cargo(&["build", "--quiet", "--package=optilock-cli"]);
+    build(
+        signals,
+        profile,
+        &["--package=optilock-cli"],
+        ("bin", "optilock"),
+    )
+}
+
+/// Builds an example of a package in a profile of cargo's, and returns its path.
+pub(crate) fn build_example(
+    signals: &Signals,
+    package: &str,
+    example: &str,
+    profile: &str,
+) -> Result<PathBuf> {
+    let what = ["--package", package, "--example", example];
+    build(signals, profile, &what, ("example", example))
+}
+
+fn build(
+    signals: &Signals,
+    profile: &str,
+    what: &[&str],
+    (kind, name): (&str, &str),
+) -> Result<PathBuf> {
+    let mut command = cargo(&["build", "--quiet"]);
     command
+        .args(what)
         .args(["--profile", profile])
         .arg("--message-format=json-render-diagnostics");
     let mut path = None;
     let success = run(command, signals, |line| {
-        path = executable(line).or(path.take());
+        path = executable(line, kind, name).or(path.take());
     })?;
-    ensure!(success, "building optilock failed");
-    path.context("cargo built no binary optilock")
+    ensure!(success, "building {name} failed");
+    path.with_context(|| format!("cargo built no {kind} {name}"))
 }
 
-/// The path in cargo's message about the binary `optilock`.
-fn executable(line: &str) -> Option<PathBuf> {
+/// The path in cargo's message about a program.
+fn executable(line: &str, kind: &str, name: &str) -> Option<PathBuf> {
     let message: Value = serde_json::from_str(line).ok()?;
     let target = &message["target"];
-    let is_it = target["name"] == "optilock" && target["kind"][0] == "bin";
+    let is_it = target["name"] == name && target["kind"][0] == kind;
     let path = message["executable"].as_str().filter(|_| is_it)?;
     // The same target is built as a test too.
     (message["profile"]["test"] == false).then(|| path.into())
@@ -90,6 +116,7 @@ mod tests {
             })
             .to_string()
         };
+        let executable = |line: &str| executable(line, "bin", "optilock");
         let found = executable(&message("optilock", "bin", false));
         assert_eq!(found, Some("/target/debug/optilock".into()));
         assert_eq!(executable(&message("optilock", "bin", true)), None);

@@ -34,7 +34,7 @@ impl<R: FnMut() -> f64> Pace for Delays<R> {
         self.backoff.steps() > 0
     }
 
-    fn pause(&mut self, _window: Duration) -> Option<Duration> {
+    fn pause(&mut self) -> Option<Duration> {
         self.next()
     }
 }

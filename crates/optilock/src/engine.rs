@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::Interrupt;
 use crate::limits::Limits;
+use crate::{Interrupt, RetryError};
 
 /// How an attempt ended that has not failed for good.
 pub(crate) enum Flow<T> {
@@ -27,9 +27,13 @@ pub(crate) trait Pace {
     /// Whether another attempt may be made.
     fn permits(&self) -> bool;
 
-    /// The sleep before the next attempt, or none if the loop ends here. `window` is how long the
-    /// attempt took.
-    fn pause(&mut self, window: Duration) -> Option<Duration>;
+    /// The sleep before the first attempt.
+    fn start(&mut self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// The sleep before the next attempt, or none if the loop ends here.
+    fn pause(&mut self) -> Option<Duration>;
 }
 
 impl<P: Pace + ?Sized> Pace for Box<P> {
@@ -37,13 +41,17 @@ impl<P: Pace + ?Sized> Pace for Box<P> {
         (**self).permits()
     }
 
-    fn pause(&mut self, window: Duration) -> Option<Duration> {
-        (**self).pause(window)
+    fn start(&mut self) -> Duration {
+        (**self).start()
+    }
+
+    fn pause(&mut self) -> Option<Duration> {
+        (**self).pause()
     }
 }
 
-/// The loop around the attempts. Its owner makes them, between one call and the next:
-/// [`begin`](Self::begin), the attempt, [`pause`](Self::pause), [`sleep`](Self::sleep), and again.
+/// The loop around the attempts. Its owner makes them: [`begin`](Self::begin), the attempt,
+/// [`turn`](Self::turn) with what came of it, and again until there is an output.
 ///
 /// The order is that of apimachinery's `ExponentialBackoffWithContext`: the limits are looked at
 /// before each attempt and during each sleep, never during an attempt (the attempt does that itself).
@@ -55,7 +63,7 @@ impl<P: Pace + ?Sized> Pace for Box<P> {
 pub(crate) struct Engine<'a, P> {
     limits: &'a Limits,
     pace: P,
-    begun: Instant,
+    waited: Duration,
 }
 
 impl<'a, P: Pace> Engine<'a, P> {
@@ -63,31 +71,56 @@ impl<'a, P: Pace> Engine<'a, P> {
         Self {
             limits,
             pace,
-            begun: Instant::now(),
+            waited: Duration::ZERO,
         }
+    }
+
+    /// The time spent asleep.
+    pub(crate) fn waited(&self) -> Duration {
+        self.waited
     }
 
     /// Fails if no attempt may be made.
-    pub(crate) fn begin(&mut self) -> Result<(), Interrupt> {
+    pub(crate) fn begin(&self) -> Result<(), Interrupt> {
         if !self.pace.permits() {
             return Err(Interrupt::Timeout);
         }
-        self.limits.check()?;
-        self.begun = Instant::now();
-        Ok(())
+        self.limits.check()
     }
 
-    /// How long to sleep after an attempt that is to be made again, but not before `at_least` has
-    /// passed; fails if the loop ends here.
-    pub(crate) fn pause(&mut self, at_least: Duration) -> Result<Duration, Interrupt> {
-        match self.pace.pause(self.begun.elapsed()) {
-            Some(pause) => Ok(pause.max(at_least)),
-            None => Err(Interrupt::Timeout),
+    /// The sleep before the first attempt, where the pace asks for one.
+    pub(crate) async fn start(&mut self, on_sleep: impl FnOnce(Duration)) -> Result<(), Interrupt> {
+        let delay = self.pace.start();
+        if delay.is_zero() {
+            return Ok(());
         }
+        on_sleep(delay);
+        self.sleep(delay).await
+    }
+
+    /// Ends an attempt: gives its output, or sleeps if it is to be made again, or fails if the loop
+    /// ends here. `on_sleep` is called before the sleep, with its length, and may end the loop instead.
+    pub(crate) async fn turn<T, E>(
+        &mut self,
+        result: Result<Flow<T>, E>,
+        on_sleep: impl FnOnce(Duration) -> Result<(), E>,
+    ) -> Result<Option<T>, RetryError<E>> {
+        let at_least = match result.map_err(RetryError::Failed)? {
+            Flow::Done(output) => return Ok(Some(output)),
+            Flow::Again { at_least } => at_least,
+        };
+        let pause = self.pace.pause().ok_or(Interrupt::Timeout)?;
+        let delay = pause.max(at_least);
+        on_sleep(delay).map_err(RetryError::Failed)?;
+        self.sleep(delay).await?;
+        Ok(None)
     }
 
     /// Sleeps; fails as soon as a limit is reached.
-    pub(crate) async fn sleep(&mut self, delay: Duration) -> Result<(), Interrupt> {
-        self.limits.sleep(delay).await
+    async fn sleep(&mut self, delay: Duration) -> Result<(), Interrupt> {
+        let asleep = Instant::now();
+        let rested = self.limits.sleep(delay).await;
+        self.waited += asleep.elapsed();
+        rested
     }
 }

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | change an object | [`update`](update()), [`Update`] and its options |
 //! | know what it took and who won instead | [`Updated`], [`Effort`], [`UpdateError`], [`Winner`] |
-//! | update one object from many tasks | [`Combiner`], [`Combiners`], [`Combined`] |
+//! | update one object from many tasks | [`Combiner`], [`Combiners`], [`Combined`]; with one write for each, [`Contention`] |
 //! | create an object or change it | [`Update::or_create`] |
 //! | write a controller | [`Update::from`], [`Update::as_long_as`], [`Update::once`], [`Update::subresource`], [`add_finalizer`], [`remove_finalizer`], [`Fence`] |
 //! | let one process at a time do something | [`LeaseLock`], [`LeaseLock::lead`], [`Held`], [`FencingToken`] |
@@ -14,6 +14,7 @@
 //! | find out what became of a write | [`resolve`], [`Update::resume`], [`Pending`], [`PendingSlot`], [`Reason::Unknown`] |
 //! | watch it happen | [`Update::observe`], [`Event`]; `tracing` has a span per update and an event per step |
 //! | see where contention is | the metrics of [`describe_metrics`] |
+//! | update without reading, from a watch | [`Feed`], [`Update::fed_by`] |
 //! | make a client that leaves retries to this crate | [`client`](client()) |
 //! | port code that uses `RetryOnConflict` or `OnError` | [`retry_on_conflict`], [`on_error`] |
 //! | port code that uses `ExponentialBackoff` | [`exponential_backoff`]; with a context, [`Retry`] |
@@ -26,8 +27,10 @@ mod backoff;
 mod client;
 mod combine;
 mod conflict;
+mod contention;
 mod delays;
 mod engine;
+mod feed;
 mod fence;
 mod finalizers;
 mod interrupt;
@@ -44,7 +47,9 @@ pub use backoff::{Backoff, DEFAULT_BACKOFF, DEFAULT_RETRY};
 pub use client::client;
 pub use combine::{Combined, Combiner, Combiners};
 pub use conflict::{is_apply_conflict, is_conflict, is_conflict_in};
+pub use contention::Contention;
 pub use delays::{DelayWithReset, Delays};
+pub use feed::Feed;
 pub use fence::{Fence, Unordered};
 pub use finalizers::{add_finalizer, remove_finalizer};
 pub use interrupt::{Interrupt, interrupted};

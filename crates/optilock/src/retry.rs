@@ -281,13 +281,14 @@ impl<'a> Retry<'a> {
         let mut engine = Engine::new(&self.limits, self.backoff.delays_with(self.random));
         loop {
             engine.begin()?;
-            let at_least = match judge(attempt().await).map_err(RetryError::Failed)? {
-                Flow::Done(output) => return Ok(output),
-                Flow::Again { at_least } => at_least,
+            let result = judge(attempt().await);
+            let on_sleep = |delay| {
+                (self.on_sleep)(delay);
+                Ok(())
             };
-            let delay = engine.pause(at_least)?;
-            (self.on_sleep)(delay);
-            engine.sleep(delay).await?;
+            if let Some(output) = engine.turn(result, on_sleep).await? {
+                return Ok(output);
+            }
         }
     }
 }

@@ -5,7 +5,6 @@
 
 mod fake;
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fake::{Fake, Fault, answer, answer_after};
@@ -19,8 +18,6 @@ use optilock::{
     Backoff, BoxError, Doubt, Event, Evidence, Interrupt, Outcome, Pending, Reason, Unresolved,
     Update, UpdateError, Updated, resolve, update,
 };
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -855,67 +852,4 @@ async fn a_dynamic_object_keeps_what_it_does_not_know() {
         fake.object()["spec"],
         serde_json::json!({"size": 2, "colours": ["red"]})
     );
-}
-
-// Many writers.
-
-/// Lets writers that each count once loose at the same time, with latencies drawn from the seed.
-async fn burst(writers: u32, seed: u64) -> (Fake, Vec<optilock::Effort>) {
-    let mut random = StdRng::seed_from_u64(seed);
-    let times = (0..997).map(|_| Duration::from_micros(random.random_range(500..3_000)));
-    let fake = Fake::new().latency(times.collect::<Vec<_>>());
-    let client = fake.client();
-    let efforts = Arc::new(Mutex::new(Vec::new()));
-    let tasks: Vec<_> = (0..writers)
-        .map(|writer| {
-            let (api, efforts) = (api(client.clone()), Arc::clone(&efforts));
-            let mut random = StdRng::seed_from_u64(seed ^ (u64::from(writer) << 32));
-            // On another thread for all it knows: this is what people do with it.
-            tokio::spawn(async move {
-                let updated = update(&api, "counter")
-                    .random(move || random.random())
-                    .apply(count)
-                    .await;
-                efforts.lock().unwrap().push(updated.unwrap().effort);
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
-    }
-    let efforts = std::mem::take(&mut *efforts.lock().unwrap());
-    (fake, efforts)
-}
-
-async fn assert_cheap(writers: u32, seeds: u64, requests_per_update: f64) {
-    for seed in 0..seeds {
-        let (fake, efforts) = burst(writers, seed).await;
-        assert_eq!(fake.n(), writers.to_string());
-        assert_eq!(efforts.len(), writers as usize);
-        let requests: u32 = efforts.iter().map(|effort| effort.requests).sum();
-        let conflicts: u32 = efforts.iter().map(|effort| effort.conflicts).sum();
-        assert_eq!(requests as usize, fake.gets() + fake.puts().len());
-        assert_eq!(conflicts as usize, fake.puts().len() - fake.writes());
-        let each = f64::from(requests) / f64::from(writers);
-        println!("{writers} writers, seed {seed}: {each:.2} requests per update");
-        assert!(
-            each <= requests_per_update,
-            "{each} requests per update with seed {seed}"
-        );
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn five_writers_all_count() {
-    assert_cheap(5, 20, 5.0).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn fifty_writers_all_count() {
-    assert_cheap(50, 5, 7.0).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn five_hundred_writers_all_count() {
-    assert_cheap(500, 1, 13.0).await;
 }

@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::job::{Done, InDoubt, Job, Look, Observer};
-use super::spread::Spread;
 use super::{Doubt, Effort, Event, Reason, Target, UpdateError, Updated};
+use crate::contention::{Contended, Contention};
 use crate::engine::{Engine, Pace};
 use crate::limits::{self, Limits};
 use crate::measure;
 use crate::random::thread_random;
-use crate::{Backoff, BoxError, Carrier, OpId, Outcome, Pending, PendingSlot};
+use crate::{Backoff, BoxError, Carrier, Feed, OpId, Outcome, Pending, PendingSlot};
 
 /// How long an update may take when nobody says otherwise.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
@@ -57,12 +57,14 @@ pub fn update<K>(api: &Api<K>, name: impl Into<String>) -> Update<'_, K> {
         api,
         name: name.into(),
         backoff: None,
+        contention: None,
         limits: Limits::default(),
         timeout: TIMEOUT,
         attempt_timeout: ATTEMPT_TIMEOUT,
         params: PostParams::default(),
         subresource: None,
         from: None,
+        feed: None,
         pinned: false,
         op_id: None,
         carrier: None,
@@ -83,12 +85,14 @@ pub struct Update<'a, K> {
     api: &'a Api<K>,
     name: String,
     backoff: Option<Backoff>,
+    contention: Option<Contention<K>>,
     limits: Limits,
     timeout: Duration,
     attempt_timeout: Duration,
     params: PostParams,
     subresource: Option<String>,
     from: Option<K>,
+    feed: Option<Feed<K>>,
     pinned: bool,
     op_id: Option<OpId>,
     carrier: Option<Carrier>,
@@ -119,12 +123,18 @@ impl<'a, K> Update<'a, K> {
     /// Tries and sleeps as this backoff says, as client-go would.
     ///
     /// Without it there is no limit to the attempts but the [deadline](Self::deadline). The sleeps are
-    /// then random from zero up to a range that starts at twelve times what an attempt takes, is three
-    /// times as long after each of the next two conflicts, up to five seconds, and shrinks after that: so
-    /// few writers and many are spread without knowing how many there are, and who has waited longest
-    /// comes first.
+    /// then random from a range that follows the contention: it starts with how long the refused write
+    /// took, and is steered by how fast the object is seen to change and by how many attempts end in a
+    /// conflict. Nobody has to know how many writers there are. See docs/contention.md.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = Some(backoff);
+        self
+    }
+
+    /// Takes turns with the updates that are given the same handle, and shares with them what is learnt of
+    /// the contention for the object; see [`Contention`].
+    pub fn sharing(mut self, contention: &Contention<K>) -> Self {
+        self.contention = Some(contention.clone());
         self
     }
 
@@ -179,6 +189,12 @@ impl<'a, K> Update<'a, K> {
     pub fn from(mut self, object: K) -> Self {
         self.from = Some(object);
         self.pinned = true;
+        self
+    }
+
+    /// Starts each attempt from the newest object of this feed instead of reading it; see [`Feed`].
+    pub fn fed_by(mut self, feed: &Feed<K>) -> Self {
+        self.feed = Some(feed.clone());
         self
     }
 
@@ -461,6 +477,11 @@ impl<'a, K> Update<'a, K> {
         let carrier = self.chosen_carrier();
         let subresource = self.subresource.as_deref();
         let repeatable = self.idempotent || self.params.dry_run;
+        let shared = self.contention.is_some();
+        let contended = match self.contention {
+            Some(contention) => contention.of(self.api.namespace(), &self.name),
+            None => Arc::new(Contended::new()),
+        };
         let mut job = Job {
             api: self.api,
             name: &self.name,
@@ -483,7 +504,15 @@ impl<'a, K> Update<'a, K> {
                 .as_ref()
                 .filter(|_| self.pinned)
                 .and_then(|object| object.meta().uid.clone()),
+            remembered: (self.from.is_some() && !self.pinned).then_some(Duration::ZERO),
+            misremembered: false,
+            feed: self.feed,
+            reads: false,
+            fed: false,
             at_hand: self.from,
+            contended: Arc::clone(&contended),
+            shared,
+            turn: None,
             effort: Effort::default(),
             resource_version: None,
             last: None,
@@ -492,7 +521,7 @@ impl<'a, K> Update<'a, K> {
         };
         let pace: Box<dyn Pace + Send> = match self.backoff {
             Some(backoff) => Box::new(backoff.delays_with(self.random)),
-            None => Box::new(Spread::new(self.random)),
+            None => Box::new(contended.pace(self.random, self.limits.deadline)),
         };
         let result = job.run(Engine::new(&self.limits, pace)).await;
         match result {

@@ -98,7 +98,7 @@ pub enum Event<'a, K> {
     /// There is a sleep before the next attempt.
     #[non_exhaustive]
     Sleep {
-        /// The attempt that has failed.
+        /// The attempt that has failed; 0 where contention is known of before the first.
         attempt: u32,
         /// How long.
         delay: Duration,

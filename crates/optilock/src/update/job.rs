@@ -18,10 +18,17 @@ use super::merge::merge_patch;
 use super::send::{Answer, send};
 use super::{Effort, Event, Evidence, Winner};
 use crate::conflict::{is_apply_conflict, is_conflict_status};
+use crate::contention::{Contended, Handed, Turn};
 use crate::engine::{Engine, Flow, Pace};
 use crate::limits::{Limits, after};
 use crate::once::check_annotations;
-use crate::{BoxError, Carrier, Interrupt, OpId, Outcome, Pending, PendingSlot, RetryError, Verb};
+use crate::{
+    BoxError, Carrier, Feed, Interrupt, OpId, Outcome, Pending, PendingSlot, RetryError, Verb,
+};
+
+/// A conflict with an object that is remembered for longer says that somebody has written, and not that
+/// anybody is writing.
+const CONTENTION: Duration = Duration::from_millis(100);
 
 /// An observer of events.
 pub(crate) type Observer<'a, K> = Box<dyn FnMut(&Event<'_, K>) + Send + 'a>;
@@ -65,6 +72,22 @@ pub(crate) struct Job<'a, K, F> {
     pub(crate) observer: Observer<'a, K>,
     /// The object to start from, until it is used.
     pub(crate) at_hand: Option<K>,
+    /// How long ago the object at hand was the newest, where that is told from memory.
+    pub(crate) remembered: Option<Duration>,
+    /// Whether the next attempt is to be made at once, because memory was to blame for the last.
+    pub(crate) misremembered: bool,
+    /// Where objects come from instead of reads, until it has misled us.
+    pub(crate) feed: Option<Feed<K>>,
+    /// Whether the next attempt reads all the same.
+    pub(crate) reads: bool,
+    /// Whether the attempt under way starts from there.
+    pub(crate) fed: bool,
+    /// What is known of the contention for the object.
+    pub(crate) contended: Arc<Contended<K>>,
+    /// Whether other updates share it.
+    pub(crate) shared: bool,
+    /// Our turn among them.
+    pub(crate) turn: Option<Turn>,
     /// The uid of the object that was given to start from.
     pub(crate) pinned: Option<String>,
     pub(crate) effort: Effort,
@@ -120,9 +143,16 @@ where
     /// The object at hand, or a fresh one, or what to create in its place.
     async fn read(&mut self, deadline: Option<Instant>) -> Result<Flow<Start<K>>, Reason> {
         if let Some(object) = self.at_hand.take() {
+            self.contended.handed();
             return Ok(Flow::Done(Start::Found(object)));
         }
+        self.fed = false;
+        if let Some(object) = self.feed_on(deadline).await? {
+            self.fed = true;
+            return Ok(Flow::Done(Start::Found(self.seen(object, None))));
+        }
         self.effort.requests += 1;
+        let asked = Instant::now();
         let read = self
             .limits
             .guard(in_time(deadline, self.api.get(self.name)));
@@ -139,10 +169,34 @@ where
             Ok(None) => return Err(Reason::ReadTimeout(self.attempt_timeout)),
             Err(interrupt) => return Err(self.interrupted(interrupt)),
         };
+        let took = asked.elapsed();
+        Ok(Flow::Done(Start::Found(self.seen(object, Some(took)))))
+    }
+
+    /// The newest object of the feed, if there is one that hasn't led to a conflict already.
+    async fn feed_on(&mut self, deadline: Option<Instant>) -> Result<Option<K>, Reason> {
+        let Some(feed) = self.feed.as_ref().filter(|_| !self.reads) else {
+            self.reads = false;
+            return Ok(None);
+        };
+        let beaten = self.beaten.as_ref();
+        let known = beaten.and_then(|beaten| beaten.resource_version.as_deref());
+        let newer = feed.after(self.api.namespace(), self.name, known);
+        match self.limits.guard(in_time(deadline, newer)).await {
+            Ok(object) => Ok(object.flatten().map(|object| K::clone(&object))),
+            Err(interrupt) => Err(self.interrupted(interrupt)),
+        }
+    }
+
+    /// Takes note of an object that is the newest, as far as we know. `took` is none where it came
+    /// without a request.
+    fn seen(&mut self, object: K, took: Option<Duration>) -> K {
+        let version = object.meta().resource_version.as_deref();
+        self.contended.read(took, version.unwrap_or_default());
         if let Some(beaten) = self.beaten.take() {
             self.winner = Winner::since(&beaten, object.meta()).or(self.winner.take());
         }
-        Ok(Flow::Done(Start::Found(object)))
+        object
     }
 
     /// Tells the observer and the log.
@@ -163,6 +217,8 @@ where
     }
 
     fn throttled<T>(&mut self, status: &Status, error: kube::Error) -> Flow<T> {
+        // This may take long.
+        self.turn = None;
         self.tell(&Event::Throttled {
             attempt: self.effort.attempts,
             status,
@@ -178,25 +234,71 @@ where
         &mut self,
         mut engine: Engine<'_, impl Pace>,
     ) -> Result<Done<K>, RetryError<Reason>> {
+        engine.begin()?;
+        if self.shared && self.in_doubt.is_none() {
+            self.queue().await?;
+        }
+        let mut queued = self.effort.waited;
+        if self.at_hand.is_none() {
+            let started = engine
+                .start(|delay| self.tell(&Event::Sleep { attempt: 0, delay }))
+                .await;
+            self.effort.waited = queued + engine.waited();
+            started?;
+        }
+        queued = self.effort.waited - engine.waited();
         loop {
             engine.begin()?;
-            let at_least = match self.try_once().await.map_err(RetryError::Failed)? {
-                Flow::Done(done) => return Ok(done),
-                Flow::Again { at_least } => at_least,
+            let result = self.try_once().await;
+            let on_sleep = |delay| {
+                if self.once && self.overtaken {
+                    return Err(Reason::Overtaken { delay });
+                }
+                self.tell(&Event::Sleep {
+                    attempt: self.effort.attempts,
+                    delay,
+                });
+                Ok(())
             };
-            let delay = engine.pause(at_least)?;
-            if self.once && self.overtaken {
-                return Err(RetryError::Failed(Reason::Overtaken { delay }));
+            let turn = engine.turn(result, on_sleep).await;
+            self.effort.waited = queued + engine.waited();
+            if let Some(done) = turn? {
+                if !self.params.dry_run {
+                    self.leave(&done.object);
+                }
+                return Ok(done);
             }
-            self.tell(&Event::Sleep {
-                attempt: self.effort.attempts,
-                delay,
-            });
-            let asleep = Instant::now();
-            let rested = engine.sleep(delay).await;
-            self.effort.waited += asleep.elapsed();
-            rested?;
         }
+    }
+
+    /// Leaves the object as it is now to the updates that come after this one.
+    fn leave(&self, object: &K) {
+        if self.shared {
+            self.contended.leave(object.clone());
+        }
+        if let Some(feed) = &self.feed {
+            feed.saw(object.clone());
+        }
+    }
+
+    /// Waits for the turn among the updates of this process, and takes what the one before has left.
+    async fn queue(&mut self) -> Result<(), Interrupt> {
+        let asked = Instant::now();
+        let turn = self.limits.guard(self.contended.turn()).await;
+        self.effort.waited = asked.elapsed();
+        self.turn = turn?;
+        if self.at_hand.is_some() {
+            return Ok(());
+        }
+        match self.contended.take() {
+            Handed::Object(object, age) => {
+                self.at_hand = Some(object);
+                self.remembered = Some(age);
+            }
+            Handed::Nothing => {}
+            Handed::Read => self.reads = true,
+        }
+        Ok(())
     }
 
     async fn try_once(&mut self) -> Result<Flow<Done<K>>, Reason> {
@@ -206,10 +308,13 @@ where
                 let pending = Arc::clone(&in_doubt.pending);
                 self.resolve(&pending, deadline).await
             }
-            _ => {
+            _ => loop {
                 self.effort.attempts += 1;
-                self.attempt(deadline).await
-            }
+                let flow = self.attempt(deadline).await?;
+                if !std::mem::take(&mut self.misremembered) {
+                    return Ok(flow);
+                }
+            },
         }
     }
 
@@ -341,6 +446,7 @@ where
             // Where this future is dropped in the next await, the write is all that is left of it.
             self.slot.swap(Some(Arc::clone(&pending)));
         }
+        let sent = Instant::now();
         let answer = match self.send(&pending, deadline).await {
             Ok(Some(answer)) => answer,
             Ok(None) => {
@@ -351,7 +457,7 @@ where
                 return Err(InDoubt { pending, doubt }.unknown(None));
             }
         };
-        self.answered(base, pending, answer)
+        self.answered(base, pending, answer, sent.elapsed())
     }
 
     fn answered(
@@ -359,9 +465,17 @@ where
         base: Base,
         pending: Arc<Pending>,
         Answer { result, repeated }: Answer<K>,
+        took: Duration,
     ) -> Result<Flow<Done<K>>, Reason> {
+        let remembered = self.remembered.take();
         let error = match result {
-            Ok(object) => return Ok(Flow::Done(self.written(&pending, object, Evidence::Answer))),
+            Ok(object) => {
+                self.contended.won(took);
+                if let Some(age) = remembered {
+                    self.contended.judge(age, true);
+                }
+                return Ok(Flow::Done(self.written(&pending, object, Evidence::Answer)));
+            }
             Err(error) => error,
         };
         if repeated {
@@ -383,7 +497,22 @@ where
             });
             let at_least = retry_after(status).unwrap_or_default();
             self.last = Some(error);
-            Ok(self.overtaken(base.metadata, at_least))
+            if let Some(age) = remembered {
+                self.contended.judge(age, false);
+                // Somebody has written at some time: that is no contention yet.
+                self.misremembered = age > CONTENTION && at_least.is_zero();
+            }
+            if !self.misremembered {
+                self.contended.lost(took);
+            }
+            let flow = self.overtaken(base.metadata, at_least);
+            self.overtaken &= !self.misremembered;
+            Ok(flow)
+        } else if status.code == 404 && (remembered.is_some() || self.fed) {
+            // What was remembered is gone; there may be another.
+            self.feed = None;
+            self.misremembered = true;
+            Ok(Flow::AGAIN)
         } else if status.code == 429 {
             let status = status.clone();
             Ok(self.throttled(&status, error))
@@ -420,6 +549,8 @@ where
 
     /// The write may have been carried out. The closure isn't called again before that is known.
     fn doubted<T>(&mut self, pending: Arc<Pending>, doubt: Doubt) -> Flow<T> {
+        // To find out may take long.
+        self.turn = None;
         self.effort.unknowns += 1;
         self.tell(&Event::Unknown {
             attempt: self.effort.attempts,

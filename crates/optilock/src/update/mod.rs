@@ -8,7 +8,6 @@ mod job;
 mod merge;
 mod resolve;
 mod send;
-mod spread;
 mod target;
 mod updated;
 mod winner;

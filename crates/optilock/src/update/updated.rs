@@ -56,7 +56,7 @@ pub struct Effort {
     pub requests: u32,
     /// How many writes ended in a way that left open whether they were carried out.
     pub unknowns: u32,
-    /// The time spent asleep between attempts.
+    /// The time spent asleep between attempts, and waiting for the [turn](crate::Contention).
     pub waited: Duration,
 }
 

@@ -15,6 +15,7 @@ use kube::client::retry::RetryPolicy;
 use kube::core::Status;
 use kube::core::response::{StatusDetails, reason};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use tower::retry::RetryLayer;
 use tower::{BoxError, Layer};
 
@@ -48,6 +49,37 @@ struct State {
     puts: Vec<(String, Value)>,
     writes: usize,
     latency: VecDeque<Duration>,
+    work: Option<Work>,
+}
+
+/// What requests cost a server that has one processor.
+#[derive(Clone, Debug)]
+pub(crate) struct Work {
+    pub(crate) get: Duration,
+    /// A write that is refused, because it is outdated as it comes in.
+    pub(crate) refused: Duration,
+    pub(crate) put: Duration,
+    /// What the store takes on top, without the processor.
+    pub(crate) store: Duration,
+    processor: Arc<Semaphore>,
+}
+
+impl Work {
+    /// Like kube-apiserver and etcd on a small machine.
+    pub(crate) fn of_a_small_machine() -> Self {
+        Self {
+            get: Duration::from_micros(300),
+            refused: Duration::from_micros(700),
+            put: Duration::from_micros(1_100),
+            store: Duration::from_millis(4),
+            processor: Arc::new(Semaphore::new(1)),
+        }
+    }
+
+    async fn take(&self, time: Duration) {
+        let _processor = self.processor.acquire().await.unwrap();
+        tokio::time::sleep(time).await;
+    }
 }
 
 /// The server; clones are the same one.
@@ -79,6 +111,7 @@ impl Fake {
             puts: Vec::new(),
             writes: 0,
             latency: VecDeque::new(),
+            work: None,
         })))
     }
 
@@ -108,6 +141,17 @@ impl Fake {
     pub(crate) fn latency(self, times: impl IntoIterator<Item = Duration>) -> Self {
         self.state().latency.extend(times);
         self
+    }
+
+    /// Requests take their time, one after the other.
+    pub(crate) fn work(self, work: Work) -> Self {
+        self.state().work = Some(work);
+        self
+    }
+
+    /// Somebody else writes the object.
+    pub(crate) fn write(&self) {
+        self.state().foreign();
     }
 
     pub(crate) fn set(&self, pointer: &str, value: Value) {
@@ -166,10 +210,34 @@ impl Fake {
         }
     }
 
+    /// Lets the time pass that the request takes.
+    async fn toil(&self, method: &Method, body: &[u8]) -> Result<(), BoxError> {
+        let Some(work) = self.state().work.clone() else {
+            return Ok(());
+        };
+        if method == Method::GET {
+            work.take(work.get).await;
+            return Ok(());
+        }
+        let body: Value = serde_json::from_slice(body)?;
+        let base = &body["metadata"]["resourceVersion"];
+        let outdated = || self.object()["metadata"]["resourceVersion"] != *base;
+        if outdated() {
+            work.take(work.refused).await;
+        } else {
+            work.take(work.put).await;
+            if !outdated() {
+                tokio::time::sleep(work.store).await;
+            }
+        }
+        Ok(())
+    }
+
     async fn answer(self, request: Request<Body>) -> Result<Response<Body>, BoxError> {
         self.travel().await;
         let (parts, body) = request.into_parts();
         let body = body.collect_bytes().await?;
+        self.toil(&parts.method, &body).await?;
         let fault = {
             let mut state = self.state();
             if parts.method == Method::GET {

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: figures. Nothing here passes or fails.
 
+mod contention;
 mod https;
 mod memory;
 mod serve;
@@ -15,12 +16,15 @@ pub(crate) enum Command {
     /// How soon `optilock serve` answers after its start and what memory it takes, beside the
     /// reference control plane.
     Serve(serve::Args),
+    /// What an update costs when many contend for one object, beside client-go.
+    Contention(contention::Args),
 }
 
 impl Command {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self {
             Self::Serve(args) => serve::run(&args),
+            Self::Contention(args) => contention::run(&args),
         }
     }
 }

@@ -26,6 +26,10 @@ impl Spread {
             max: *values.last()?,
         })
     }
+
+    pub(super) fn median(self) -> f64 {
+        self.median
+    }
 }
 
 impl fmt::Display for Spread {

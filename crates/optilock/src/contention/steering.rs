@@ -1,0 +1,387 @@
+//! How widely the attempts to write a contended object are spread.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// What is known of the contention for one object, and the range of the sleeps that follows from it.
+///
+/// Let W be the window of an attempt, from the arrival of its read to the arrival of its write, and λ
+/// the rate at which the object changes. An attempt succeeds if nobody commits during its window, so
+/// with x = λW the chance of a conflict is 1 − e^−x, a commit takes e^x writes, and x·e^x is the number
+/// of attempts that all writers together make in a window. Whoever reads an object twice sees by how
+/// much its resourceVersion has grown, and thereby x, without knowing how many writers there are. To
+/// bring x to where it should be, each writer multiplies its range by (x·e^x)/(X·e^X).
+///
+/// The resourceVersion counts the writes to all objects, so on a busy cluster it overstates x. What
+/// the writer's own attempts met are bounds: x can't be far from −ln(1 − conflicts/attempts).
+///
+/// The first conflict comes before anything is known but how long the write took. Where many collide,
+/// they queue, so a long answer means many: the first range grows with it.
+#[derive(Debug, Default)]
+pub(super) struct Steering {
+    /// The range of the sleeps, in seconds; none while there is no contention that is known of.
+    range: Option<f64>,
+    /// The window, in seconds.
+    window: Option<f64>,
+    /// How long the last read took, where there was one.
+    read: Option<f64>,
+    /// Whether the attempt under way started from an object that an earlier update has left.
+    handed: bool,
+    /// The last read: when, and the version that it found.
+    look: Option<(Instant, Option<u64>)>,
+    /// What was seen between the last two reads, until it has been taken into account.
+    seen: Option<Seen>,
+    /// Our own successful writes since the last read.
+    own: f64,
+    /// The growth of the version and the time, over the last few reads.
+    growth: f64,
+    time: f64,
+    /// Attempts and conflicts, the older the less.
+    attempts: f64,
+    conflicts: f64,
+    /// The shortest time that a successful write has taken.
+    usual: Option<f64>,
+    /// Whether a write was successful while there was contention.
+    steady: bool,
+    /// How many writes were refused.
+    losses: u64,
+    /// When this was last of use.
+    used: Option<Instant>,
+}
+
+/// What has happened between two reads.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// The growth of the version.
+    changes: f64,
+    /// The part of it that isn't ours.
+    others: f64,
+    /// In seconds.
+    time: f64,
+}
+
+/// Where x is steered to and how hard.
+#[derive(Debug)]
+struct Law {
+    /// The x to be reached.
+    target: f64,
+    /// How many changes must have been seen for most of the correction to be made.
+    changes: f64,
+    /// The exponent of the correction.
+    gain: f64,
+    /// The range that all writers are drawn to, in windows; none for a law that knows none.
+    common: Option<f64>,
+    /// The most that the range is multiplied or divided by at once, as logarithms.
+    growth: f64,
+    shrinkage: f64,
+    /// The part of the range that each conflict leaves of it for the update that has met it.
+    age: f64,
+    /// The share of the range that is slept in any case.
+    fixed: f64,
+}
+
+/// For an update that knows nothing but what it sees itself: a burst that will be over soon. The object
+/// is kept busy: 45 % conflicts.
+const BURST: Law = Law {
+    target: 0.6,
+    changes: 0.0,
+    gain: 1.0,
+    common: None,
+    growth: 1.39,
+    shrinkage: 0.92,
+    age: 1.0,
+    fixed: 0.47,
+};
+
+/// For contention that lasts. Fewer requests count now, and that nobody starves: left alone, those who
+/// happen to have a short range would keep it. So all are drawn to one and the same range, the more so
+/// the more changes they have let pass, and who has met conflicts comes sooner.
+const STEADY: Law = Law {
+    target: 0.35,
+    changes: 30.0,
+    gain: 3.0,
+    common: Some(600.0),
+    growth: 1.1,
+    shrinkage: 1.1,
+    age: 0.6,
+    fixed: 0.75,
+};
+
+/// The time that a write takes, where it isn't known yet.
+const USUAL: f64 = 5.4e-3;
+/// The first range, in times that the refused write has taken: from this…
+const FIRST_LEAST: f64 = 0.54;
+/// …to this, as that time is longer than usual, with this exponent.
+const FIRST_MOST: f64 = 6.7;
+const FIRST_EXPONENT: f64 = 1.5;
+/// The share of the first range that is slept in any case.
+const FIRST_FIXED: f64 = 0.64;
+/// The shortest range, in windows.
+const SHORTEST: f64 = 2.9;
+/// The longest range, in seconds.
+const LONGEST: f64 = 30.0;
+/// Less than this isn't left of the range by any number of conflicts.
+const OLDEST: f64 = 0.15;
+/// The shortest window, in seconds: timers are no finer.
+const SHORTEST_WINDOW: f64 = 1e-3;
+/// How far x may be above and below what the own attempts met.
+const LUCK_MOST: f64 = 1.5;
+const LUCK_LEAST: f64 = 0.4;
+/// How much of the earlier changes is remembered at each read.
+const MEMORY: f64 = 0.5;
+/// The same for attempts and conflicts.
+const OUTCOMES_MEMORY: f64 = 0.8;
+/// So few conflicts, of which the older count less, mean that contention is over: none in 16 attempts.
+const OVER: f64 = 0.03;
+/// What is known is forgotten when it hasn't been of use for so long.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
+
+impl Steering {
+    /// Forgets what is outdated, and takes note that it is of use.
+    pub(super) fn wake(&mut self, now: Instant) {
+        let idle = self.used.map(|used| now.duration_since(used));
+        let range = Duration::from_secs_f64(self.range.unwrap_or_default());
+        if idle.is_some_and(|idle| idle > FORGOTTEN_AFTER + range) {
+            let usual = self.usual;
+            *self = Self {
+                usual,
+                ..Self::default()
+            };
+        }
+        self.used = Some(now);
+    }
+
+    /// Whether there is contention with writers elsewhere.
+    pub(super) fn contended(&self) -> bool {
+        self.range.is_some()
+    }
+
+    /// How many writes were refused so far.
+    pub(super) fn losses(&self) -> u64 {
+        self.losses
+    }
+
+    /// An attempt starts from an object that an earlier update has left.
+    pub(super) fn handed(&mut self) {
+        self.handed = true;
+        self.read = None;
+    }
+
+    /// An attempt starts from the newest object. `took` is none where it came without a request.
+    pub(super) fn read(&mut self, now: Instant, took: Option<Duration>, version: Option<u64>) {
+        self.handed = false;
+        self.read = took.map(|took| took.as_secs_f64());
+        if let Some((then, Some(before))) = self.look
+            && let Some(version) = version
+        {
+            let changes = version.saturating_sub(before) as f64;
+            self.seen = Some(Seen {
+                changes,
+                others: changes - self.own,
+                time: now.duration_since(then).as_secs_f64(),
+            });
+        }
+        self.own = 0.0;
+        self.look = Some((now, version));
+    }
+
+    /// The write was carried out.
+    pub(super) fn won(&mut self, took: Duration) {
+        let took = took.as_secs_f64();
+        self.usual = Some(self.usual.unwrap_or(took).min(took));
+        self.own += 1.0;
+        self.steady |= self.contended();
+        let Some(seen) = self.outcome(took, 0.0) else {
+            return;
+        };
+        // Nobody else has written since we last looked, or nobody has been in our way for long.
+        if seen.others <= 0.0 || self.conflicts < OVER {
+            self.range = None;
+        } else {
+            self.steer(seen);
+        }
+    }
+
+    /// The write was refused: somebody else was faster.
+    pub(super) fn lost(&mut self, took: Duration) {
+        let took = took.as_secs_f64();
+        self.losses += 1;
+        let seen = self.outcome(took, 1.0);
+        if self.range.is_some() {
+            if let Some(seen) = seen {
+                self.steer(seen);
+            }
+            return;
+        }
+        let longer = took / self.usual.unwrap_or(USUAL);
+        let windows = longer.powf(FIRST_EXPONENT).clamp(FIRST_LEAST, FIRST_MOST);
+        self.range = Some((took.max(SHORTEST_WINDOW) * windows).min(LONGEST));
+    }
+
+    /// The sleep before another attempt of an update that has met so many conflicts: `random` is from 0
+    /// to 1.
+    pub(super) fn sleep(&self, conflicts: i32, random: f64) -> Duration {
+        let Some(range) = self.range else {
+            return Duration::ZERO;
+        };
+        let law = self.law();
+        let fixed = match (self.steady, conflicts) {
+            (false, 1) => FIRST_FIXED,
+            _ => law.fixed,
+        };
+        let age = law.age.powi(conflicts).max(OLDEST);
+        Duration::from_secs_f64(range * age * (fixed + (1.0 - fixed) * random))
+    }
+
+    fn law(&self) -> &'static Law {
+        if self.steady { &STEADY } else { &BURST }
+    }
+
+    /// Takes the outcome of an attempt into account; gives what was seen of the others in it.
+    fn outcome(&mut self, took: f64, conflicts: f64) -> Option<Seen> {
+        // The first read may have had to make a connection.
+        let first = self.window.is_none();
+        let window = match self.read.filter(|_| !first) {
+            Some(read) => (read + took) / 2.0,
+            None => took,
+        };
+        let window = window.max(SHORTEST_WINDOW);
+        // Down at once, for a crowd that is gone leaves long windows behind, and up slowly.
+        self.window = Some(match self.window {
+            Some(known) if known < window => f64::midpoint(known, window),
+            _ => window,
+        });
+        // What started from an object that a write has just given says little about the others.
+        if self.handed {
+            return None;
+        }
+        self.attempts = self.attempts * OUTCOMES_MEMORY + 1.0;
+        self.conflicts = self.conflicts * OUTCOMES_MEMORY + conflicts;
+        self.seen.take()
+    }
+
+    /// Corrects the range.
+    fn steer(&mut self, seen: Seen) {
+        let (Some(range), Some(window)) = (self.range, self.window) else {
+            return;
+        };
+        let law = self.law();
+        let memory = if self.steady { MEMORY } else { 0.0 };
+        self.growth = self.growth * memory + seen.changes;
+        self.time = self.time * memory + seen.time;
+        let rate = self.growth / self.time.max(window);
+        // With one more of each, a few attempts don't prove much.
+        let most =
+            -LUCK_MOST * (1.0 - ((self.conflicts + 1.0) / (self.attempts + 1.0)).min(0.95)).ln();
+        let least = -LUCK_LEAST * (1.0 - self.conflicts / (self.attempts + 1.0)).ln();
+        let x = (rate * window).clamp(least.min(most), most).max(0.02);
+        let certainty = match law.changes {
+            0.0 => 1.0,
+            enough => 1.0 - (-seen.changes / enough).exp(),
+        };
+        let mut correction = law.gain * ((x / law.target).ln() + x - law.target);
+        if let Some(common) = law.common {
+            correction += (common * window / range).ln();
+        }
+        let factor = (certainty * correction)
+            .clamp(-law.shrinkage, law.growth)
+            .exp();
+        self.range = Some((range * factor).clamp((SHORTEST * window).min(LONGEST), LONGEST));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn range(steering: &Steering) -> f64 {
+        steering.range.unwrap_or_default()
+    }
+
+    /// An object that changes so often is read and written again and again, always in vain.
+    fn beaten(changes_a_second: f64, attempts: u32) -> Steering {
+        let mut steering = Steering::default();
+        let mut now = Instant::now();
+        let begun = now;
+        for _ in 0..attempts {
+            let changes = now.duration_since(begun).as_secs_f64() * changes_a_second;
+            steering.read(now, Some(5 * MS), Some(100 + changes as u64));
+            steering.lost(5 * MS);
+            now += steering.sleep(1, 0.5);
+        }
+        steering
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_answer_means_many_writers() {
+        let first = |took: Duration| {
+            let mut steering = Steering::default();
+            steering.lost(took);
+            range(&steering) / took.as_secs_f64()
+        };
+        assert!(first(3 * MS) <= 1.0);
+        assert!(first(50 * MS) > 6.0);
+        // What is long is known by what a write has taken before.
+        let mut steering = Steering::default();
+        steering.won(50 * MS);
+        steering.lost(50 * MS);
+        assert!(range(&steering) <= 0.06);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_range_follows_the_changes() {
+        let (few, many) = (beaten(10.0, 12), beaten(400.0, 12));
+        assert!(range(&few) < range(&many) / 20.0, "{few:?}, {many:?}");
+        assert!(range(&few) >= SHORTEST * 0.005);
+        assert!(range(&many) <= LONGEST);
+    }
+
+    /// Other objects' writes look like changes of this one; the writer's own luck tells otherwise.
+    #[tokio::test(start_paused = true)]
+    async fn a_busy_cluster_is_not_contention() {
+        let mut steering = beaten(0.0, 2);
+        let mut now = Instant::now();
+        for attempt in 0..40_u64 {
+            now += Duration::from_secs(1);
+            steering.read(now, Some(5 * MS), Some(1_000_000 * (attempt + 1)));
+            steering.won(5 * MS);
+        }
+        assert!(!steering.contended());
+        assert_eq!(steering.sleep(0, 1.0), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn alone_again_it_waits_no_more() {
+        let mut steering = beaten(100.0, 5);
+        assert!(steering.contended());
+        let now = Instant::now() + Duration::from_secs(100);
+        steering.read(now, Some(5 * MS), Some(1_000_000));
+        steering.won(5 * MS);
+        // Nothing but our own write since.
+        steering.read(now + 10 * MS, Some(5 * MS), Some(1_000_001));
+        steering.won(5 * MS);
+        assert!(!steering.contended());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_forgets_when_it_is_of_no_use() {
+        let mut steering = beaten(100.0, 5);
+        let now = Instant::now();
+        steering.wake(now);
+        steering.wake(now + FORGOTTEN_AFTER);
+        assert!(steering.contended());
+        steering.wake(now + FORGOTTEN_AFTER * 10);
+        assert!(!steering.contended());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_waited_longer_comes_sooner_in_contention_that_lasts() {
+        let mut steering = beaten(100.0, 5);
+        assert_eq!(steering.sleep(2, 0.5), steering.sleep(9, 0.5));
+        steering.won(5 * MS);
+        assert!(steering.sleep(2, 0.5) > steering.sleep(3, 0.5));
+    }
+}

@@ -1,0 +1,246 @@
+//! `cargo xtask bench contention`.
+
+use std::path::{Path, PathBuf};
+use std::process::{self, Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::spread::Spread;
+use crate::cargo::build_example;
+use crate::control_plane::{ControlPlane, Options};
+use crate::peers::{CLIENT_GO, Go};
+use crate::process::run as run_command;
+use crate::signals::{INTERRUPTED, Signals};
+
+/// How long a run of client-go may take: it is the one that doesn't end where many contend.
+const LIMIT: Duration = Duration::from_secs(60);
+/// How long any other run may take.
+const LIMIT_OURS: Duration = Duration::from_secs(600);
+
+/// How to measure.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// How often each burst is repeated.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// How many writers there are in a burst.
+    #[arg(long, value_delimiter = ',', default_value = "1,5,50,200,500,5000")]
+    writers: Vec<u32>,
+    /// How many writers there are in a closed loop.
+    #[arg(long, value_delimiter = ',', default_value = "1,50,500")]
+    closed: Vec<u32>,
+    /// Seconds that a closed loop lasts; 0 leaves the closed loops out.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    seconds: u32,
+    /// client-go's constant backoffs (jitter 2) that bursts are held against.
+    #[arg(
+        long,
+        value_name = "MILLISECONDS",
+        value_delimiter = ',',
+        default_value = "1,10,30,100,300,1000"
+    )]
+    constants: Vec<u32>,
+    /// Measure on this cluster instead of a reference control plane of our own.
+    #[arg(long)]
+    kubeconfig: Option<PathBuf>,
+    /// Cargo's profile for our side.
+    #[arg(long, default_value = "release")]
+    profile: String,
+}
+
+/// The figures of one run.
+#[derive(Debug)]
+struct Figures {
+    /// Updates a second.
+    rate: f64,
+    /// Requests for an update.
+    requests: f64,
+    /// Jain's index over the updates of the writers.
+    jain: Option<f64>,
+    /// The updates of the writer that has got in the least.
+    least: Option<u64>,
+}
+
+/// Where and with what is measured.
+struct Bench<'a> {
+    signals: &'a Signals,
+    kubeconfig: &'a Path,
+    contend: PathBuf,
+    client_go: PathBuf,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let signals = Signals::register()?;
+    match measure(args, &signals) {
+        // The signal may have been what made it fail.
+        _ if signals.any() => Ok(ExitCode::from(INTERRUPTED)),
+        result => result.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn measure(args: &Args, signals: &Signals) -> Result<()> {
+    let contend = build_example(signals, "optilock", "contend", &args.profile)?;
+    let client_go = Go::find()?.build(&CLIENT_GO)?;
+    let own = match &args.kubeconfig {
+        Some(_) => None,
+        None => Some(ControlPlane::start(&Options {
+            name: format!("bench-{}", process::id()).parse()?,
+            controllers: false,
+            rbac: false,
+            fsync: true,
+            kubeconfig: None,
+        })?),
+    };
+    let kubeconfig = match (&args.kubeconfig, &own) {
+        (Some(kubeconfig), _) => kubeconfig,
+        (None, Some(own)) => own.kubeconfig(),
+        (None, None) => unreachable!("there is one or the other"),
+    };
+    let bench = Bench {
+        signals,
+        kubeconfig,
+        contend,
+        client_go,
+    };
+    let measured = bench.bursts(args).and_then(|()| bench.closed_loops(args));
+    match own {
+        Some(own) => measured.and(own.stop()),
+        None => measured,
+    }
+}
+
+impl Bench<'_> {
+    fn bursts(&self, args: &Args) -> Result<()> {
+        println!(
+            "one update a writer, all at once; medians of {} bursts",
+            args.runs
+        );
+        println!(
+            "{:>8} {:26} {:>10} {:>10}",
+            "writers", "", "updates/s", "requests"
+        );
+        for &writers in &args.writers {
+            // All in turn, so that what else the machine does meets them alike.
+            let mut ours = Vec::new();
+            let mut shared = Vec::new();
+            let mut theirs: Vec<Vec<Figures>> = args.constants.iter().map(|_| Vec::new()).collect();
+            for _ in 0..args.runs {
+                ensure!(!self.signals.any(), "interrupted");
+                ours.extend(self.ours(writers, "burst", "private")?);
+                shared.extend(self.ours(writers, "burst", "shared")?);
+                for (&constant, runs) in args.constants.iter().zip(&mut theirs) {
+                    runs.extend(self.client_go(writers, constant)?);
+                }
+            }
+            print_burst(writers, "optilock", &ours);
+            print_burst(writers, "optilock, one process", &shared);
+            for (constant, runs) in args.constants.iter().zip(&theirs) {
+                print_burst(writers, &format!("client-go, {constant} ms"), runs);
+            }
+        }
+        Ok(())
+    }
+
+    fn closed_loops(&self, args: &Args) -> Result<()> {
+        if args.seconds == 0 {
+            return Ok(());
+        }
+        println!("one update after the other for {} s", args.seconds);
+        println!(
+            "{:>8} {:26} {:>10} {:>10} {:>6} {:>6}",
+            "writers", "", "updates/s", "requests", "Jain", "least"
+        );
+        let seconds = args.seconds.to_string();
+        for &writers in &args.closed {
+            for how in ["private", "fed", "one-feed", "shared", "combiner"] {
+                ensure!(!self.signals.any(), "interrupted");
+                let Some(figures) = self.ours(writers, &seconds, how)? else {
+                    println!(
+                        "{writers:>8} {how:26} not within {} s",
+                        LIMIT_OURS.as_secs()
+                    );
+                    continue;
+                };
+                println!(
+                    "{writers:>8} {how:26} {:>10.1} {:>10.3} {:>6.2} {:>6}",
+                    figures.rate,
+                    figures.requests,
+                    figures.jain.unwrap_or_default(),
+                    figures.least.unwrap_or_default(),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs our side. None where it takes too long.
+    fn ours(&self, writers: u32, shape: &str, how: &str) -> Result<Option<Figures>> {
+        let mut command = Command::new(&self.contend);
+        command
+            .args([&writers.to_string(), shape, how])
+            .env("KUBECONFIG", self.kubeconfig);
+        let finished = run_command(&mut command, self.signals, LIMIT_OURS)?;
+        ensure!(
+            finished.code == Some(0),
+            "contend failed:\n{}",
+            finished.stderr
+        );
+        let result: Value = serde_json::from_str(&finished.stdout)
+            .with_context(|| format!("reading {:?}", finished.stdout))?;
+        let figure = |key: &str| result[key].as_f64();
+        Ok(figure("rate")
+            .zip(figure("requests"))
+            .map(|(rate, requests)| Figures {
+                rate,
+                requests,
+                jain: figure("jain"),
+                least: result["least"].as_u64(),
+            }))
+    }
+
+    /// Runs client-go with a constant backoff. None where it takes too long.
+    fn client_go(&self, writers: u32, constant: u32) -> Result<Option<Figures>> {
+        let mut command = Command::new(&self.client_go);
+        command
+            .arg("-kubeconfig")
+            .arg(self.kubeconfig)
+            .arg(format!("-name=contended-{}", process::id()))
+            .arg(format!("-workers={writers}"))
+            .args(["-experiment=retry", "-steps=0", "-qps=0", "-jitter=2"])
+            .arg(format!("-duration={constant}ms"))
+            .arg("-v=0");
+        let mut limited = Command::new("timeout");
+        limited
+            .args(["--signal=TERM", &LIMIT.as_secs().to_string()])
+            .arg(command.get_program())
+            .args(command.get_args());
+        let finished = run_command(&mut limited, self.signals, LIMIT_OURS)?;
+        let Ok(result) = serde_json::from_str::<Value>(&finished.stdout) else {
+            return Ok(None);
+        };
+        let figure = |key: &str| result[key].as_f64().unwrap_or(f64::NAN);
+        let updates = figure("succeeded");
+        Ok(Some(Figures {
+            rate: updates / (figure("ms") / 1e3),
+            // Two of them set the stage and read the result.
+            requests: (figure("requests") - 2.0) / updates,
+            jain: None,
+            least: None,
+        }))
+    }
+}
+
+fn print_burst(writers: u32, name: &str, runs: &[Figures]) {
+    let rate = Spread::of(runs.iter().map(|run| run.rate));
+    let requests = Spread::of(runs.iter().map(|run| run.requests));
+    match rate.zip(requests) {
+        Some((rate, requests)) => println!(
+            "{writers:>8} {name:26} {:>10.1} {:>10.2}",
+            rate.median(),
+            requests.median()
+        ),
+        None => println!("{writers:>8} {name:26} not within {} s", LIMIT.as_secs()),
+    }
+}

@@ -73,6 +73,13 @@ pub(crate) const CLIENT_GO_0_26: Program = Program {
     package: ".",
     kubernetes: false,
 };
+/// The scenarios on controller-runtime.
+pub(crate) const CONTROLLER_RUNTIME: Program = Program {
+    name: "controller-runtime",
+    module: "controller-runtime",
+    package: ".",
+    kubernetes: false,
+};
 /// Prints what apimachinery's `wait.Backoff` does.
 pub(crate) const CLIENT_GO_BACKOFF: Program = Program {
     name: "client-go-backoff",
@@ -191,7 +198,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [&Program; 9] = [
+    const ALL: [&Program; 10] = [
         &ETCD,
         &KUBE_APISERVER,
         &KUBE_CONTROLLER_MANAGER,
@@ -199,6 +206,7 @@ mod tests {
         &KUBECTL,
         &CLIENT_GO,
         &CLIENT_GO_0_26,
+        &CONTROLLER_RUNTIME,
         &CLIENT_GO_BACKOFF,
         &SCHEMA,
     ];

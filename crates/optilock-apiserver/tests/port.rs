@@ -4,57 +4,14 @@
 
 mod common;
 
-use std::net::SocketAddr;
-
+use common::port::Port;
 use common::{CONFIGMAPS, configmap};
 use futures::{StreamExt, TryStreamExt};
 use http::Request;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, PostParams, WatchEvent, WatchParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config, ResourceExt};
+use kube::{Client, ResourceExt};
 use optilock_apiserver::{ListenError, Server};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
-
-/// A server on a port of its own, stopped when it is dropped.
-struct Port {
-    kubeconfig: Kubeconfig,
-    address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    serving: JoinHandle<()>,
-}
-
-impl Port {
-    async fn open() -> Self {
-        let server = Server::builder().controllers([]).build();
-        let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let kubeconfig = Kubeconfig::from_yaml(&listener.kubeconfig()).unwrap();
-        let address = listener.local_addr();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let serving = tokio::spawn(listener.serve_until(async {
-            // A sender that is gone stops it too.
-            let _ = stopped.await;
-        }));
-        Self {
-            kubeconfig,
-            address,
-            stop: Some(stop),
-            serving,
-        }
-    }
-
-    async fn config(&self) -> Config {
-        let options = KubeConfigOptions::default();
-        Config::from_custom_kubeconfig(self.kubeconfig.clone(), &options)
-            .await
-            .unwrap()
-    }
-
-    async fn client(&self) -> Client {
-        Client::try_from(self.config().await).unwrap()
-    }
-}
 
 fn status_of(error: &kube::Error) -> (u16, &str) {
     match error {

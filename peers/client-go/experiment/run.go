@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -47,6 +48,34 @@ type experiment struct {
 	conflicts atomic.Int64
 	errors    atomic.Int64
 	succeeded atomic.Int64
+}
+
+// Outcome is what a run leads to wherever it happens.
+type Outcome struct {
+	Final     int `json:"final"`
+	Succeeded int `json:"succeeded"`
+	// Conflicts is only there without retry: with it, chance decides.
+	Conflicts *int64 `json:"conflicts,omitempty"`
+}
+
+// Run is one run with the program's own flags, and its outcome.
+func Run(ctx context.Context, args ...string) (*Outcome, error) {
+	o, err := parseOptions(args, os.Stderr)
+	if err != nil {
+		return nil, err
+	}
+	r, err := run(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if r.Errors > 0 {
+		return nil, fmt.Errorf("%d workers failed", r.Errors)
+	}
+	outcome := &Outcome{Final: r.Final, Succeeded: r.Succeeded}
+	if o.experiment == once {
+		outcome.Conflicts = &r.Conflicts
+	}
+	return outcome, nil
 }
 
 // run creates the Deployment, lets the workers loose on it, and deletes it again.

@@ -2,6 +2,9 @@
 // Every test file uses its own part, and a panic is how a test fails.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
 
+#[cfg(feature = "tls")]
+pub mod port;
+
 use bytes::Bytes;
 use futures::StreamExt;
 use http::{HeaderMap, Method, Request, StatusCode};

@@ -12,10 +12,12 @@ const LIMIT: std::time::Duration = std::time::Duration::from_secs(20 * 60);
 
 /// What is run in which module below `peers/`. Packages are named one by one: `./...` in a module
 /// that has the control plane as its dependency would compile all of it.
-const COMMANDS: [(&str, &[&str]); 5] = [
+const COMMANDS: [(&str, &[&str]); 7] = [
     ("client-go", &["vet", "./..."]),
     ("client-go", &["test", "-v", "./backoff"]),
     ("client-go/experiment", &["test", "-v", "."]),
+    ("client-go/experiment", &["vet", "./..."]),
+    ("controller-runtime", &["vet", "."]),
     ("control-plane", &["test", "-v", "./cmd/setup"]),
     ("schema", &["vet", "."]),
 ];

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that has to hold, stage by stage.
 
 mod checks;
-mod client_go;
+mod clients;
 mod conformance;
 mod demo;
 mod go;
@@ -11,6 +11,7 @@ mod rust;
 mod schema;
 mod target;
 
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -19,7 +20,7 @@ use anyhow::{Result, anyhow};
 use clap::ValueEnum;
 
 use self::checks::Checks;
-use self::report::{Report, Verdict};
+use self::report::Report;
 use crate::cargo;
 use crate::peers::Go;
 use crate::signals::{INTERRUPTED, Signals};
@@ -55,8 +56,8 @@ enum Stage {
     Schema,
     /// The control plane answers as it was recorded.
     Conformance,
-    /// client-go 0.36 and 0.26 run the experiments on `optilock serve` and on the control plane.
-    ClientGo,
+    /// Clients in many languages do the same on `optilock serve` and on the control plane.
+    Clients,
     /// kubectl does and says the same on `optilock serve` and on the control plane.
     Kubectl,
     /// The demo on the embedded server.
@@ -87,7 +88,7 @@ impl Stage {
             Self::Go
             | Self::Schema
             | Self::Conformance
-            | Self::ClientGo
+            | Self::Clients
             | Self::Kubectl
             | Self::DemoCluster => true,
         }
@@ -102,7 +103,7 @@ impl Stage {
             Self::Go => go::run(context),
             Self::Schema => schema::run(context),
             Self::Conformance => conformance::run(context),
-            Self::ClientGo => client_go::run(context),
+            Self::Clients => clients::run(context),
             Self::Kubectl => kubectl::run(context),
             Self::Demo => demo::embedded(context),
             Self::DemoCluster => demo::cluster(context),
@@ -118,6 +119,11 @@ struct Context {
     checks: Checks,
     /// `Some(Err)` where it could not be built.
     optilock: Option<Result<PathBuf, ()>>,
+    /// Whether something may be left out where a program is missing: not where tests run for
+    /// everybody.
+    may_leave_out: bool,
+    /// What was left out, and why.
+    left_out: Vec<String>,
 }
 
 impl Context {
@@ -132,6 +138,17 @@ impl Context {
         let built = self.optilock.insert(built).as_deref();
         built.map_err(|()| anyhow!("there is no binary: building optilock failed"))
     }
+
+    /// Notes that `what` can't be checked here.
+    fn leave_out(&mut self, what: &str, reason: &str) {
+        if self.may_leave_out {
+            println!("left out: {what}: {reason}");
+            self.left_out.push(format!("{what} ({reason})"));
+        } else {
+            let missing = anyhow!("{reason}, and CI=true");
+            self.checks.record(what, Err(missing));
+        }
+    }
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
@@ -145,10 +162,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         signals: Signals::register()?,
         checks: Checks::default(),
         optilock: None,
+        may_leave_out: std::env::var_os("CI").is_none_or(|ci| ci != "true"),
+        left_out: Vec::new(),
     };
     let no_go = Go::find().err();
-    // Where tests run for everybody nothing may be left out.
-    let may_leave_out = std::env::var_os("CI").is_none_or(|ci| ci != "true");
     let mut report = Report::default();
     for &stage in Stage::value_variants() {
         if !args.only.is_empty() && !args.only.contains(&stage) {
@@ -157,28 +174,21 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         println!("==> {}: {}", stage.name(), stage.about());
         let started = Instant::now();
         context.checks = Checks::default();
-        let verdict = match &no_go {
+        match &no_go {
             Some(reason) if stage.needs_go() => {
-                println!("{reason:#}");
-                if may_leave_out {
-                    Verdict::LeftOut
-                } else {
-                    let missing = anyhow!("Go is missing, and CI=true");
-                    context.checks.record(&stage.name(), Err(missing));
-                    Verdict::Failed
-                }
+                context.leave_out(&stage.name(), &format!("{reason:#}"));
             }
             _ => {
                 if let Err(error) = stage.run(&mut context) {
                     context.checks.record(&stage.name(), Err(error));
                 }
-                Verdict::of(context.checks)
             }
-        };
+        }
+        let left_out = mem::take(&mut context.left_out);
         if context.signals.any() {
             return Ok(ExitCode::from(INTERRUPTED));
         }
-        report.add(stage.name(), verdict, context.checks, started.elapsed());
+        report.add(stage.name(), context.checks, left_out, started.elapsed());
     }
     print!("\n{report}");
     Ok(if report.failed() {

@@ -7,20 +7,21 @@ use super::checks::Checks;
 
 /// How a stage ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Verdict {
+enum Verdict {
     Passed,
     Failed,
-    /// A program that it needs is missing.
+    /// All of it, because a program is missing.
     LeftOut,
 }
 
 impl Verdict {
     /// A stage that checked nothing has not passed.
-    pub(super) fn of(checks: Checks) -> Self {
-        if checks.failed == 0 && checks.passed > 0 {
-            Self::Passed
-        } else {
-            Self::Failed
+    fn of(checks: Checks, left_out: &[String]) -> Self {
+        match checks {
+            Checks { failed: 1.., .. } => Self::Failed,
+            Checks { passed: 1.., .. } => Self::Passed,
+            _ if left_out.is_empty() => Self::Failed,
+            _ => Self::LeftOut,
         }
     }
 
@@ -44,15 +45,24 @@ struct Row {
     stage: String,
     verdict: Verdict,
     checks: Checks,
+    /// What of it could not be checked, and why.
+    left_out: Vec<String>,
     took: Duration,
 }
 
 impl Report {
-    pub(super) fn add(&mut self, stage: String, verdict: Verdict, checks: Checks, took: Duration) {
+    pub(super) fn add(
+        &mut self,
+        stage: String,
+        checks: Checks,
+        left_out: Vec<String>,
+        took: Duration,
+    ) {
         let row = Row {
+            verdict: Verdict::of(checks, &left_out),
             stage,
-            verdict,
             checks,
+            left_out,
             took,
         };
         println!("{row}");
@@ -85,17 +95,10 @@ impl fmt::Display for Report {
         for row in &self.rows {
             writeln!(f, "{row}")?;
         }
-        let left_out = self
-            .rows
-            .iter()
-            .filter(|row| row.verdict == Verdict::LeftOut);
-        let left_out: Vec<_> = left_out.map(|row| row.stage.as_str()).collect();
-        if !left_out.is_empty() {
-            writeln!(
-                f,
-                "left out, because Go is missing: {}",
-                left_out.join(", ")
-            )?;
+        for row in &self.rows {
+            for what in &row.left_out {
+                writeln!(f, "left out of {}: {what}", row.stage)?;
+            }
         }
         let mut sum = Checks::default();
         for row in &self.rows {
@@ -115,22 +118,25 @@ mod tests {
 
     #[test]
     fn a_stage_passes_when_something_was_checked_and_held() {
-        assert_eq!(Verdict::of(checks(1, 0)), Verdict::Passed);
-        assert_eq!(Verdict::of(checks(1, 1)), Verdict::Failed);
-        assert_eq!(Verdict::of(checks(0, 0)), Verdict::Failed);
+        let some = ["x".to_owned()];
+        assert_eq!(Verdict::of(checks(1, 0), &[]), Verdict::Passed);
+        assert_eq!(Verdict::of(checks(1, 0), &some), Verdict::Passed);
+        assert_eq!(Verdict::of(checks(1, 1), &some), Verdict::Failed);
+        assert_eq!(Verdict::of(checks(0, 0), &[]), Verdict::Failed);
+        assert_eq!(Verdict::of(checks(0, 0), &some), Verdict::LeftOut);
     }
 
     #[test]
     fn the_last_line_is_the_sum() {
         let mut report = Report::default();
         let second = Duration::from_secs(1);
-        report.add("fmt".into(), Verdict::Passed, checks(1, 0), second);
-        report.add("go".into(), Verdict::LeftOut, checks(0, 0), second);
+        report.add("fmt".into(), checks(1, 0), Vec::new(), second);
+        report.add("go".into(), checks(0, 0), vec!["go (none)".into()], second);
         assert!(!report.failed());
-        report.add("test".into(), Verdict::Failed, checks(40, 2), second);
+        report.add("test".into(), checks(40, 2), Vec::new(), second);
         assert!(report.failed());
         let text = report.to_string();
-        let end = "left out, because Go is missing: go\n41 passed, 2 failed\n";
+        let end = "left out of go: go (none)\n41 passed, 2 failed\n";
         assert!(text.ends_with(end), "{text}");
     }
 }

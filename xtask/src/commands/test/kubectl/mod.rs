@@ -3,15 +3,16 @@
 mod pattern;
 mod session;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
-use self::session::{Action, Step};
+use self::session::{Action, Call, Step};
 use super::Context;
 use super::target::Target;
 use crate::peers::{Go, KUBECTL};
@@ -79,6 +80,8 @@ struct Player<'a> {
     /// kubectl's caches and settings: none of the user's.
     home: TempDir,
     background: Option<Job>,
+    /// What earlier steps have given a name.
+    names: BTreeMap<String, String>,
 }
 
 impl<'a> Player<'a> {
@@ -88,18 +91,35 @@ impl<'a> Player<'a> {
             kubeconfig,
             home: tempfile::tempdir().context("creating a home folder for kubectl")?,
             background: None,
+            names: BTreeMap::new(),
         })
     }
 
     fn play(&mut self, context: &Context, step: &Step) -> Result<()> {
         let signals = &context.signals;
         match &step.action {
-            Action::Kubectl(args) => {
-                let finished = process::run(&mut self.command(args), signals, LIMIT)?;
+            Action::Kubectl(call) => {
+                let finished = process::run(&mut self.command(call), signals, LIMIT)?;
                 compare(step, &finished)
             }
-            Action::Background(args) => {
-                let mut job = Job::start(&mut self.command(args))?;
+            Action::Eventually(call) => {
+                let started = Instant::now();
+                loop {
+                    let finished = process::run(&mut self.command(call), signals, LIMIT)?;
+                    let result = compare(step, &finished);
+                    if result.is_ok() || started.elapsed() >= LIMIT {
+                        return result;
+                    }
+                }
+            }
+            Action::Let(name, call) => {
+                let finished = process::run(&mut self.command(call), signals, LIMIT)?;
+                ensure!(finished.code == Some(0), "{}", finished.stderr);
+                self.names.insert(name.clone(), finished.stdout);
+                Ok(())
+            }
+            Action::Background(call) => {
+                let mut job = Job::start(&mut self.command(call))?;
                 let output = job.wait_for_output(signals, LIMIT, |text| text.contains('\n'))?;
                 if output.is_empty() {
                     let Finished { code, stderr, .. } = job.finish(signals, LIMIT)?;
@@ -125,16 +145,26 @@ impl<'a> Player<'a> {
         }
     }
 
-    fn command(&self, args: &[String]) -> Command {
+    fn command(&self, call: &Call) -> Command {
         let mut command = Command::new(self.binary);
         command
-            .args(args)
+            .args(call.args.iter().map(|arg| self.fill_in(arg)))
             .current_dir(sessions_dir())
             .env("KUBECONFIG", self.kubeconfig)
             .env("HOME", self.home.path())
             .env_remove("KUBECACHEDIR")
-            .env("LC_ALL", "C");
+            .env("LC_ALL", "C")
+            .envs(call.environment.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    /// An argument with what was given a name in place of the name.
+    fn fill_in(&self, arg: &str) -> String {
+        let mut filled = arg.to_owned();
+        for (name, value) in &self.names {
+            filled = filled.replace(&format!("${{{name}}}"), value);
+        }
+        filled
     }
 }
 

@@ -28,26 +28,60 @@ pub(super) enum Action {
     /// Waits for the command that is in the background to print what is expected, and ends it.
     #[default]
     Foreground,
-    /// Runs kubectl with these arguments.
-    Kubectl(Vec<String>),
-    /// Starts kubectl with these arguments in the background.
-    Background(Vec<String>),
+    /// Runs kubectl.
+    Kubectl(Call),
+    /// Runs kubectl until it prints what is expected.
+    Eventually(Call),
+    /// Starts kubectl in the background.
+    Background(Call),
+    /// Runs kubectl and gives what it prints a name.
+    Let(String, Call),
+}
+
+/// How kubectl is called.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Call {
+    /// What is set in its environment.
+    pub(super) environment: Vec<(String, String)>,
+    pub(super) args: Vec<String>,
 }
 
 impl Action {
     fn parse(command: &str) -> Result<Self> {
-        let (command, background) = match command.strip_suffix(" &") {
-            Some(command) => (command, true),
-            None => (command, false),
-        };
-        let words = shlex::split(command).context("a quote is not closed")?;
-        let mut words = words.into_iter();
-        match words.next().as_deref() {
-            Some("fg") if !background && words.len() == 0 => Ok(Self::Foreground),
-            Some("kubectl") if background => Ok(Self::Background(words.collect())),
-            Some("kubectl") => Ok(Self::Kubectl(words.collect())),
-            _ => bail!("a command is `kubectl ...`, `kubectl ... &` or `fg`"),
+        if command == "fg" {
+            return Ok(Self::Foreground);
         }
+        if let Some(command) = command.strip_suffix(" &") {
+            return Ok(Self::Background(Call::parse(command)?));
+        }
+        if let Some(command) = command.strip_prefix("eventually ") {
+            return Ok(Self::Eventually(Call::parse(command)?));
+        }
+        if let Some((name, command)) = command.split_once("=$(")
+            && let Some(command) = command.strip_suffix(')')
+        {
+            return Ok(Self::Let(name.to_owned(), Call::parse(command)?));
+        }
+        Ok(Self::Kubectl(Call::parse(command)?))
+    }
+}
+
+impl Call {
+    fn parse(command: &str) -> Result<Self> {
+        let words = shlex::split(command).context("a quote is not closed")?;
+        let mut call = Self::default();
+        let mut words = words.into_iter();
+        for word in words.by_ref() {
+            match word.split_once('=') {
+                Some((name, value)) => call.environment.push((name.to_owned(), value.to_owned())),
+                None if word == "kubectl" => {
+                    call.args.extend(words);
+                    return Ok(call);
+                }
+                None => break,
+            }
+        }
+        bail!("a command is `kubectl ...`, as xtask/kubectl/README.md says, or `fg`")
     }
 }
 
@@ -95,8 +129,11 @@ fn push_line(text: &mut String, line: &str) {
 mod tests {
     use super::*;
 
-    fn words(words: &[&str]) -> Vec<String> {
-        words.iter().map(|&word| word.to_owned()).collect()
+    fn call(words: &[&str]) -> Call {
+        Call {
+            environment: Vec::new(),
+            args: words.iter().map(|&word| word.to_owned()).collect(),
+        }
     }
 
     #[test]
@@ -110,14 +147,14 @@ mod tests {
                 Step {
                     line: 3,
                     command: "kubectl get 'a b' -o name".into(),
-                    action: Action::Kubectl(words(&["get", "a b", "-o", "name"])),
+                    action: Action::Kubectl(call(&["get", "a b", "-o", "name"])),
                     stdout: "one\n\ntwo\n\n".into(),
                     ..Step::default()
                 },
                 Step {
                     line: 8,
                     command: "kubectl get x".into(),
-                    action: Action::Kubectl(words(&["get", "x"])),
+                    action: Action::Kubectl(call(&["get", "x"])),
                     stderr: "no x\n".into(),
                     code: 1,
                     ..Step::default()
@@ -129,10 +166,31 @@ mod tests {
     #[test]
     fn a_command_in_the_background_is_brought_back() {
         let steps = parse("$ kubectl get x -w &\n$ fg\nx\n").unwrap();
-        let start = Action::Background(words(&["get", "x", "-w"]));
+        let start = Action::Background(call(&["get", "x", "-w"]));
         assert_eq!(steps[0].action, start);
         assert_eq!(steps[1].action, Action::Foreground);
         assert_eq!(steps[1].stdout, "x\n");
+    }
+
+    #[test]
+    fn calls_can_be_repeated_named_and_have_an_environment() {
+        let action = |command: &str| Action::parse(command).unwrap();
+        let get = || call(&["get", "x"]);
+        assert_eq!(
+            action("eventually kubectl get x"),
+            Action::Eventually(get())
+        );
+        assert_eq!(
+            action("uid=$(kubectl get x)"),
+            Action::Let("uid".into(), get())
+        );
+        let mut edit = get();
+        edit.environment
+            .push(("EDITOR".into(), "sed s/a=b/c/".into()));
+        assert_eq!(
+            action("EDITOR='sed s/a=b/c/' kubectl get x"),
+            Action::Kubectl(edit)
+        );
     }
 
     #[test]

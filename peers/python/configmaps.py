@@ -1,8 +1,10 @@
 """Scenarios on ConfigMaps."""
 
 import copy
+import queue
 
 from kubernetes import client, watch
+from kubernetes.informer import ADDED, DELETED, MODIFIED, SharedInformer
 
 from common import NAMESPACE, refused
 
@@ -122,4 +124,36 @@ def apply():
     steps.append(f"given up {show(want('two', {'two': 'mine'}))}")
     api.delete_namespaced_config_map("applied", NAMESPACE)
     steps.append("deleted")
+    return steps
+
+
+def informer():
+    """Has a cache follow what happens."""
+    api = client.CoreV1Api()
+    early = configmap("informer", "early", "1")
+    api.create_namespaced_config_map(NAMESPACE, early)
+    # A client of its own: it is in the middle of an answer all the time.
+    cache = SharedInformer(
+        client.CoreV1Api(client.ApiClient()).list_namespaced_config_map,
+        namespace=NAMESPACE,
+        label_selector="scenario=informer",
+    )
+    events = queue.Queue()
+    for kind, text in [(ADDED, "add"), (MODIFIED, "update"), (DELETED, "delete")]:
+        cache.add_event_handler(
+            kind, lambda o, text=text: events.put(f"{text} {o.metadata.name} {o.data['a']}")
+        )
+    cache.start()
+    steps = [events.get(timeout=60)]
+    api.create_namespaced_config_map(NAMESPACE, configmap("informer", "late", "1"))
+    steps.append(events.get(timeout=60))
+    early.data["a"] = "2"
+    api.replace_namespaced_config_map("early", NAMESPACE, early)
+    steps.append(events.get(timeout=60))
+    api.delete_namespaced_config_map("late", NAMESPACE)
+    steps.append(events.get(timeout=60))
+    steps.append(f"cached early {cache.cache.get_by_key(f'{NAMESPACE}/early').data['a']}")
+    api.delete_namespaced_config_map("early", NAMESPACE)
+    steps.append(events.get(timeout=60))
+    cache.stop()
     return steps

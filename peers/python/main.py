@@ -18,6 +18,7 @@ SCENARIOS = {
     "crud": configmaps.crud,
     "watch": configmaps.watch_again,
     "apply": configmaps.apply,
+    "informer": configmaps.informer,
     "custom": custom.play,
 }
 

@@ -433,3 +433,22 @@ async fn the_scale_is_applied_and_owned_through_its_own_path() {
     let missing = format!("{DEPLOYMENTS}/nope/scale");
     assert_eq!(apply(&api, &missing, "scaler", &five).await.code, 404);
 }
+
+#[tokio::test]
+async fn an_apply_by_kubectl_keeps_what_it_had_applied_before() {
+    const LAST: &str = "kubectl.kubernetes.io/last-applied-configuration";
+    let api = Api::new();
+    let mut object = configmap(&json!({"a": "1"}));
+    object["metadata"]["annotations"] = json!({LAST: "old"});
+    api.post(CONFIGMAPS, &object).await.expect(201);
+    let path = format!("{S}?force=true");
+    let last = |object: &Value| object["metadata"]["annotations"][LAST].clone();
+
+    let wanted = configmap(&json!({"a": "2"}));
+    let applied = apply(&api, &path, "other", &wanted).await.expect(200);
+    assert_eq!(last(&applied), "old");
+    let wanted = configmap(&json!({"a": "3"}));
+    let applied = apply(&api, &path, "kubectl", &wanted).await.expect(200);
+    let text = "{\"apiVersion\":\"v1\",\"data\":{\"a\":\"3\"},\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"s\"}}\n";
+    assert_eq!(last(&applied), text);
+}

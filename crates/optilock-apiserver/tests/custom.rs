@@ -676,3 +676,30 @@ async fn openapi_has_the_schema_of_the_definition() {
             .is_some()
     );
 }
+
+#[tokio::test]
+async fn what_a_group_does_not_have_is_told_in_two_ways() {
+    let api = with_widgets().await;
+    let page = (404, "404 page not found\n");
+    for path in [
+        "/apis/nobody.example.com/v1/namespaces/default/widgets",
+        "/apis/example.com/v1/namespaces/default/others",
+        "/apis/example.com/v9/namespaces/default/widgets",
+        "/apis/example.com/v1/widgets/w",
+    ] {
+        let answer = api.get(path).await;
+        let text = std::str::from_utf8(&answer.body).unwrap();
+        assert_eq!((answer.code.as_u16(), text), page, "{path}");
+    }
+    for below in ["other", "other/deeper"] {
+        let refusal = api.get(&format!("{WIDGETS}/w/{below}")).await.refusal();
+        let text = "widgets.example.com \"w\" not found".to_owned();
+        assert_eq!(refusal, (404, "NotFound".to_owned(), text));
+    }
+    let refusal = api
+        .get("/apis/apps/v1/namespaces/default/others")
+        .await
+        .refusal();
+    let text = "the server could not find the requested resource".to_owned();
+    assert_eq!(refusal, (404, "NotFound".to_owned(), text));
+}

@@ -6,6 +6,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Api, CONFIGMAPS, configmap, version};
+use http::Method;
 use optilock_apiserver::Server;
 use serde_json::{Value, json};
 
@@ -181,4 +182,13 @@ async fn watchers_of_all_namespaces_see_the_same_order() {
     for _ in 0..20 {
         assert_eq!(first.brief().await, second.brief().await);
     }
+}
+
+#[tokio::test]
+async fn a_watch_as_a_websocket_ends_at_once() {
+    let api = Api::new();
+    let headers = [("connection", "Upgrade"), ("upgrade", "websocket")];
+    let path = format!("{CONFIGMAPS}?watch=true");
+    let answer = api.call(Method::GET, &path, &headers, "").await;
+    assert_eq!((answer.code.as_u16(), answer.body.len()), (200, 0));
 }

@@ -347,7 +347,7 @@ fn write(format: Format, document: &Document) -> Result<Reply, Status> {
 }
 
 /// 404 of a path that means nothing.
-fn not_found() -> Reply {
+pub(super) fn not_found() -> Reply {
     sniff_proof(Reply::text(StatusCode::NOT_FOUND, "404 page not found\n"))
 }
 

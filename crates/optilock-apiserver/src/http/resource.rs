@@ -71,7 +71,9 @@ impl Verb {
 impl ResourceRequest<'_> {
     /// Serves the request.
     pub(super) async fn serve(self) -> Result<Reply, Status> {
-        let resource = self.resource()?;
+        let Some(resource) = self.resource()? else {
+            return Ok(super::discovery::not_found());
+        };
         let verb = self.verb(&resource)?;
         let view = self.view(&resource)?;
         let target = Target {
@@ -101,24 +103,36 @@ impl ResourceRequest<'_> {
         Ok(reply.warnings(&warnings))
     }
 
-    fn resource(&self) -> Result<Arc<Resource>, Status> {
+    /// The resource that the path names. `None` where nobody knows the path: only the groups of Kubernetes itself have a
+    /// handler for what they lack.
+    fn resource(&self) -> Result<Option<Arc<Resource>>, Status> {
         let path = &self.path;
-        let resource = self
-            .shared
-            .registry
+        let registry = &self.shared.registry;
+        let resource = registry
             .resource(&path.group, &path.version, &path.plural)
-            .filter(|_| !path.too_deep)
             // A namespace in the path of what has none.
             .filter(|resource| resource.api.namespaced || path.namespace.is_empty())
             // One object of a namespaced resource needs its namespace.
             .filter(|resource| {
                 !resource.api.namespaced || path.name.is_empty() || !path.namespace.is_empty()
-            })
-            .ok_or_else(missing_resource)?;
-        if !path.subresource.is_empty() && resource.subresource(&path.subresource).is_none() {
-            return Err(missing_resource());
+            });
+        let Some(resource) = resource else {
+            let known = registry.is_built_in(&path.group);
+            return if known {
+                Err(missing_resource())
+            } else {
+                Ok(None)
+            };
+        };
+        let has_subresource =
+            path.subresource.is_empty() || resource.subresource(&path.subresource).is_some();
+        if has_subresource && !path.too_deep {
+            Ok(Some(resource))
+        } else if resource.custom.is_some() {
+            Err(registry::not_found(&resource, &path.name))
+        } else {
+            Err(missing_resource())
         }
-        Ok(resource)
     }
 
     fn verb(&self, resource: &Resource) -> Result<Verb, Status> {

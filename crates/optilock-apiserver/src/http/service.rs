@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::USER_AGENT;
+use http::header::{UPGRADE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use tokio::sync::{OnceCell, watch};
@@ -171,6 +171,11 @@ impl ApiService {
                 &head.headers,
                 accept,
             )),
+            Route::Resource(_)
+                if wants_websocket(&head.headers) && query.flag("watch") == Some(true) =>
+            {
+                Ok(no_websocket())
+            }
             Route::Resource(path) => {
                 self.shared.ready().await?;
                 let body = if head.method == Method::GET {
@@ -195,6 +200,20 @@ impl ApiService {
             }
         }
     }
+}
+
+/// Whether a client wants to go on as a WebSocket.
+fn wants_websocket(headers: &HeaderMap) -> bool {
+    headers
+        .get(UPGRADE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
+}
+
+/// Refuses a WebSocket with an answer that has an end: a client that may do without one waits for it, and then watches
+/// by an ordinary request. An error would make it try again first.
+fn no_websocket() -> Reply {
+    Reply::text(StatusCode::OK, "")
 }
 
 /// Whether a person reads the answer: `?pretty`, or a client that people type.

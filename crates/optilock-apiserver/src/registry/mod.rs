@@ -17,6 +17,7 @@ mod create;
 mod custom;
 mod delete;
 mod errors;
+mod last_applied;
 mod list;
 mod metadata;
 mod object;
@@ -142,6 +143,15 @@ impl Registry {
         plural: &str,
     ) -> Option<Arc<Resource>> {
         self.resources.read().find(group, version, plural)
+    }
+
+    /// Whether the group is one of Kubernetes itself, and not one of custom resources.
+    pub(crate) fn is_built_in(&self, group: &str) -> bool {
+        let resources = self.resources.read();
+        let mut of_group = resources
+            .iter()
+            .filter(|resource| &*resource.api.group == group);
+        of_group.any(|resource| resource.custom.is_none())
     }
 
     async fn entry(&self, target: &Target) -> Result<Option<Stored>, Status> {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::last_applied;
 use super::object::{meta_str, metadata, set_meta};
 use super::resource::{Part, Resource};
 use super::strategy::StatusUpdate;
@@ -109,6 +110,9 @@ pub(crate) fn apply(
     };
     let applied = managed::apply(&application, &bare, known)?;
     let mut object = applied.object;
+    if options.manager == last_applied::MANAGER {
+        last_applied::bring_up_to_date(&mut object, configuration);
+    }
     set_meta(
         &mut object,
         "managedFields",

@@ -9,7 +9,7 @@ use super::path::Path;
 use super::{gofmt, walk};
 
 /// Keys and values of all annotations together, 256 KiB.
-const ANNOTATIONS_MAX: usize = 256 << 10;
+pub(crate) const ANNOTATIONS_MAX: usize = 256 << 10;
 
 /// Finalizers that have no domain.
 const STANDARD_FINALIZERS: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];

@@ -37,6 +37,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
+pub(crate) use metadata::ANNOTATIONS_MAX;
 pub(crate) use path::Path;
 
 use field::ErrorList;

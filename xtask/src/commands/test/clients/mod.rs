@@ -40,7 +40,7 @@ enum Source {
     Go(&'static Program, &'static [&'static str]),
     /// A folder below `peers/` with a tool chain of its own.
     Folder(Folder),
-    /// Tests of this workspace, by their file: they are named like the scenarios.
+    /// Tests of this workspace, by their file; their names end with those of the scenarios.
     CargoTest(&'static str),
 }
 
@@ -187,7 +187,7 @@ impl Source {
                 let finished = process::run(&mut build, &context.signals, folder::LIMIT)?;
                 ensure!(finished.code == Some(0), "{}", finished.stderr);
                 let mut command = test();
-                command.args(["--", "--ignored", "--nocapture", "--exact"]);
+                command.args(["--", "--ignored", "--nocapture"]);
                 Ok(command)
             }
         }

@@ -47,6 +47,8 @@ pub(super) const CLIENTS: [Client; 8] = [
                 &[
                     "venv/bin/pip",
                     "install",
+                    // Compiling them takes longer than what is run of them.
+                    "--no-compile",
                     "--quiet",
                     "--no-deps",
                     "-r",
@@ -55,7 +57,9 @@ pub(super) const CLIENTS: [Client; 8] = [
             ],
             run: &["venv/bin/python", "main.py"],
         }),
-        scenarios: &["once", "retry", "crud", "watch", "apply", "custom"],
+        scenarios: &[
+            "once", "retry", "crud", "watch", "apply", "informer", "custom",
+        ],
     },
     Client {
         name: "JavaScript",

@@ -114,8 +114,11 @@ impl Patch<'_> {
         live: Option<&Value>,
         now: &str,
     ) -> Result<Value, Status> {
-        let unreadable =
-            |error: DecodeError| Status::bad_request(format!("error decoding YAML: {error}"));
+        let unreadable = |error: DecodeError| {
+            Status::bad_request(format!(
+                "error decoding YAML: error converting YAML to JSON: {error}"
+            ))
+        };
         let document = Document::yaml(self.body).map_err(unreadable)?;
         let configuration = document.into_root().to_value();
         let wrong = match &configuration {

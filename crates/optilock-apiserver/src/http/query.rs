@@ -1,5 +1,7 @@
 //! Options out of the query of a request, and their rules.
 
+use std::num::{IntErrorKind, ParseIntError};
+
 use http::HeaderMap;
 use http::header::USER_AGENT;
 
@@ -22,8 +24,13 @@ pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
     pub(crate) fn parse(query: Option<&str>) -> Self {
-        let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-        Self(pairs.into_owned().collect())
+        // As Go does: a pair that is no pair is passed over.
+        let sound = query
+            .unwrap_or_default()
+            .split('&')
+            .filter(|pair| is_sound(pair));
+        let pairs = sound.flat_map(|pair| form_urlencoded::parse(pair.as_bytes()).into_owned());
+        Self(pairs.collect())
     }
 
     /// The first value of that name; empty when it is not there.
@@ -47,15 +54,15 @@ impl Query {
     }
 
     fn integer(&self, name: &str) -> Result<Option<i64>, Status> {
-        let text = self.get(name);
-        if text.is_empty() {
+        let Some(text) = self.all(name).next() else {
             return Ok(None);
-        }
-        text.parse().map(Some).map_err(|_| {
-            Status::bad_request(format!(
-                "strconv.ParseInt: parsing {}: invalid syntax",
-                quote(text)
-            ))
+        };
+        text.parse().map(Some).map_err(|error: ParseIntError| {
+            let why = match error.kind() {
+                IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+                _ => "invalid syntax",
+            };
+            Status::bad_request(format!("strconv.ParseInt: parsing {}: {why}", quote(text)))
         })
     }
 
@@ -161,6 +168,19 @@ impl Query {
             send_initial_events: self.flag("sendInitialEvents"),
         })
     }
+}
+
+/// Whether a pair of a query is without a semicolon and without a percent sign that is no escape.
+fn is_sound(pair: &str) -> bool {
+    let mut rest = pair.as_bytes();
+    while let Some(at) = memchr::memchr2(b'%', b';', rest) {
+        let escape = rest.get(at + 1..at + 3).unwrap_or_default();
+        if rest[at] == b';' || escape.len() < 2 || !escape.iter().all(u8::is_ascii_hexdigit) {
+            return false;
+        }
+        rest = &rest[at + 3..];
+    }
+    true
 }
 
 /// The manager of a client that does not say: the first word of its `User-Agent`.

@@ -24,6 +24,7 @@ use crate::registry::{
 };
 use crate::status::Status;
 use crate::validation;
+use crate::validation::gofmt::quote;
 
 /// A request on a resource, with its body.
 pub(super) struct ResourceRequest<'a> {
@@ -127,6 +128,7 @@ impl ResourceRequest<'_> {
         let has_subresource =
             path.subresource.is_empty() || resource.subresource(&path.subresource).is_some();
         if has_subresource && !path.too_deep {
+            check_path_name(&path.name)?;
             Ok(Some(resource))
         } else if resource.custom.is_some() {
             Err(registry::not_found(&resource, &path.name))
@@ -500,4 +502,18 @@ fn advise(target: &Target, view: &View, object: &Value, old: Option<&Value>) -> 
         return Vec::new();
     }
     validation::warnings::about(&target.resource.api, object, old)
+}
+
+/// Refuses a name that would lead out of the resource's keys in storage.
+fn check_path_name(name: &str) -> Result<(), Status> {
+    let why = match name {
+        "." => "may not be '.'",
+        ".." => "may not be '..'",
+        name if name.contains('%') => "may not contain '%'",
+        _ => return Ok(()),
+    };
+    Err(Status::bad_request(format!(
+        "Name parameter invalid: {}: {why}",
+        quote(name)
+    )))
 }

@@ -86,6 +86,11 @@ impl<'a> Atom<'a> {
 }
 
 impl<'a> Items<'a> {
+    /// Type of an item.
+    pub(super) fn shape(&self) -> &'a Shape {
+        self.item
+    }
+
     /// What an item is.
     pub(super) fn atom(&self) -> Atom<'a> {
         Atom::of_shape(self.item)

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::schema::Field;
+use crate::schema::{Field, Omit, Shape};
 
 /// A step: a member, an item of a list by its key, by its value, or by its place.
 ///
@@ -57,9 +57,18 @@ impl PathElement {
     }
 }
 
-/// Default of a member, as OpenAPI has it.
+/// Default of a member, as OpenAPI has it: where it says nothing, the zero of what Go always writes.
 pub(super) fn default_of(field: Option<&Field>) -> Option<Value> {
-    serde_json::from_str(field?.default.as_deref()?).ok()
+    let field = field?;
+    if let Some(json) = field.default.as_deref() {
+        return serde_json::from_str(json).ok();
+    }
+    let written = field.omit == Omit::Never && !field.pointer;
+    match field.shape {
+        Shape::String if written => Some("".into()),
+        Shape::Int32 | Shape::Int64 if written => Some(0.into()),
+        _ => None,
+    }
 }
 
 /// JSON text in this program's spelling.

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::atom::{Atom, Items};
+use super::path::PathElement;
 use crate::schema::{Shape, StructType};
 
 /// What is wrong with a document, in the words of structured-merge-diff; `None` when nothing is.
@@ -36,7 +38,26 @@ fn members(ty: &StructType, document: &Value, path: &str, problems: &mut Vec<Str
             problems.push(format!("{path}: field not declared in schema"));
             return;
         };
-        shape(&field.shape, value, &path, problems);
+        match Atom::of_field(field) {
+            Atom::List(items) if value.is_array() => keyed(items, value, &path, problems),
+            _ => shape(&field.shape, value, &path, problems),
+        }
+    }
+}
+
+/// A list whose items have names of their own, which must not repeat.
+fn keyed(items: Items<'_>, list: &Value, path: &str, problems: &mut Vec<String>) {
+    let mut seen: Vec<PathElement> = Vec::new();
+    for (index, value) in list.as_array().into_iter().flatten().enumerate() {
+        let Some(step) = items.step(value) else {
+            shape(items.shape(), value, &format!("{path}[{index}]"), problems);
+            continue;
+        };
+        if seen.contains(&step) {
+            problems.push(format!("{path}: duplicate entries for key {step}"));
+        }
+        shape(items.shape(), value, &format!("{path}{step}"), problems);
+        seen.push(step);
     }
 }
 

@@ -127,13 +127,13 @@ impl Registry {
         options: &ListOptions,
     ) -> Result<(Option<u64>, Option<String>), Status> {
         if !options.continue_token.is_empty() {
+            let token =
+                Continuation::decode(&options.continue_token, &target.resource.storage.prefix)?;
             if !matches!(options.resource_version.as_str(), "" | "0") {
                 return Err(Status::bad_request(
                     "specifying resource version is not allowed when using continue",
                 ));
             }
-            let token =
-                Continuation::decode(&options.continue_token, &target.resource.storage.prefix)?;
             return Ok((token.revision, Some(token.start)));
         }
         let version = parse_version(&options.resource_version)?;

@@ -40,7 +40,8 @@ impl<'a> Token<'a> {
 
 /// Splits the text; spaces, tabs and line ends separate.
 pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
-    let mut rest = text;
+    // In the Go parser a zero byte is the end.
+    let mut rest = text.split('\0').next().unwrap_or_default();
     let mut tokens = Vec::new();
     loop {
         rest = rest.trim_start_matches([' ', '\t', '\r', '\n']);

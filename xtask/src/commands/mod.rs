@@ -7,6 +7,7 @@ use anyhow::Result;
 mod bench;
 mod client_go;
 mod control_plane;
+mod fuzz;
 mod kubectl;
 mod record;
 mod schema;
@@ -32,6 +33,8 @@ pub(crate) enum Command {
     /// The client-go programs.
     #[command(subcommand)]
     ClientGo(client_go::Command),
+    /// Fuzz the API server; fuzz/README.md has the targets.
+    Fuzz(fuzz::Args),
     /// Record what the control plane answers to the requests in conformance/corpus.
     Record(record::Args),
     /// Generate the data of the built-in types, and its test vectors, from the Go types and a
@@ -49,6 +52,7 @@ impl Command {
             Self::ControlPlane(command) => command.run(),
             Self::Kubectl(command) => command.run(),
             Self::ClientGo(command) => command.run(),
+            Self::Fuzz(args) => fuzz::run(&args),
             Self::Record(args) => record::run(&args),
             Self::Schema(args) => schema::run(&args),
         }

@@ -1,0 +1,48 @@
+//! Whole requests.
+
+use bytes::Bytes;
+use http::Method;
+
+use crate::client::Client;
+
+/// The input is a conversation, written as HTTP/1.1 is: lines of a head, an empty line, a body; a line of three dots ends
+/// a request and the next begins. All go to one new server.
+pub fn router(data: &[u8]) {
+    let client = Client::bare();
+    for request in split(data, b"\n...\n") {
+        let (head, body) = match split(request, b"\n\n").next() {
+            Some(head) => (head, request.get(head.len() + 2..).unwrap_or_default()),
+            None => continue,
+        };
+        let head = String::from_utf8_lossy(head);
+        let mut lines = head.lines();
+        let Some((method, uri)) = lines.next().and_then(|line| line.split_once(' ')) else {
+            continue;
+        };
+        let Ok(method) = Method::from_bytes(method.as_bytes()) else {
+            continue;
+        };
+        let headers: Vec<_> = lines.filter_map(|line| line.split_once(": ")).collect();
+        let body = Bytes::copy_from_slice(body);
+        // Parts that are no request are for the HTTP library to refuse.
+        let Some(answer) = client.send(method.clone(), uri, &headers, body) else {
+            continue;
+        };
+        if method != Method::HEAD && answer.code >= 400 {
+            answer.json();
+        }
+    }
+}
+
+/// The parts of `data` between the places where `separator` is.
+fn split<'a>(data: &'a [u8], separator: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let mut rest = Some(data);
+    std::iter::from_fn(move || {
+        let all = rest?;
+        let found = all
+            .windows(separator.len())
+            .position(|window| window == separator);
+        rest = found.map(|at| &all[at + separator.len()..]);
+        Some(&all[..found.unwrap_or(all.len())])
+    })
+}

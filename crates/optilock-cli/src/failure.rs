@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use optilock_lab::{CleanupError, Error, ServerError, TargetError};
+use optilock_lab::{BlameError, CleanupError, Error, ServerError, TargetError};
 
 /// What went wrong, in words, and how the process exits.
 #[derive(Debug)]
@@ -103,6 +103,15 @@ impl From<ServerError> for Failure {
             ServerError::Forbidden { .. } => failure
                 .hint("give --kubeconfig a user with these rights, or choose another --namespace"),
             _ => failure,
+        }
+    }
+}
+
+impl From<BlameError> for Failure {
+    fn from(error: BlameError) -> Self {
+        match error {
+            BlameError::Server(error) => error.into(),
+            other => Self::new(Code::Failed, other.to_string()),
         }
     }
 }

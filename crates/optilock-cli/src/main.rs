@@ -1,5 +1,6 @@
 //! The `optilock` command.
 
+mod blame;
 mod check;
 mod demo;
 mod duration;
@@ -30,6 +31,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Blame(blame::Args),
     Check(check::Args),
     Demo(demo::Args),
     Report(report::Args),
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
     };
     let done = runtime.block_on(async {
         match cli.command {
+            Command::Blame(args) => blame::run(args).await,
             Command::Check(args) => check::run(args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Report(args) => report::run(args).await,

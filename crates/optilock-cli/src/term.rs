@@ -75,13 +75,23 @@ impl Screen {
 
     /// Begins a progress line of `total` steps, in place of the one before.
     pub(crate) fn start_progress(&mut self, total: usize, what: String) {
+        let bar = ProgressBar::new(total as u64).with_message(what);
+        self.begin(bar, "{spinner} {msg} {pos}/{len} {elapsed}");
+    }
+
+    /// Begins a progress line of steps that nobody has counted before, in place of the one before.
+    pub(crate) fn start_watch(&mut self, what: String) {
+        let bar = ProgressBar::no_length().with_message(what);
+        self.begin(bar, "{spinner} {msg} {pos} {elapsed}");
+    }
+
+    fn begin(&mut self, bar: ProgressBar, template: &str) {
         self.end_progress();
         if !io::stderr().is_terminal() {
             return;
         }
-        let bar = ProgressBar::new(total as u64).with_message(what);
         // Not as wide as the terminal: what it shows of a ctrl-c would break the line in two.
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {pos}/{len} {elapsed}") {
+        if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(100));

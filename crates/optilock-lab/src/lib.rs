@@ -31,6 +31,7 @@
 //! # }
 //! ```
 
+mod blame;
 pub mod check;
 mod error;
 mod event;
@@ -44,6 +45,7 @@ mod transport;
 mod worker;
 mod workload;
 
+pub use blame::{Blame, BlameError, FieldManager, ObjectRef, Pair, Share, blame};
 pub use error::{AttemptError, CleanupError, CleanupFailure, Error, ServerError, TargetError};
 pub use event::{Event, EventKind, Events};
 pub use report::Report;

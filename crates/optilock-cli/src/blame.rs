@@ -94,10 +94,12 @@ fn show(screen: &Screen, seen: &Blame) -> io::Result<()> {
         &format!("{}: {writes} in {:.1} s{ending}", seen.object, seen.seconds),
     )?;
     if seen.untold > 0 {
-        screen.text(
-            Role::Bad,
-            &format!("{} of them don't tell whose they are", seen.untold),
-        )?;
+        let text = format!(
+            "{} of them don't tell whose they are; what changed in them has no owner in managedFields: {}",
+            seen.untold,
+            listed(&seen.untold_fields)
+        );
+        screen.text(Role::Bad, &text)?;
     }
     if !seen.writers.is_empty() {
         screen.line(Role::Plain, "")?;
@@ -129,6 +131,15 @@ fn lines(screen: &Screen, table: &Table) -> io::Result<()> {
     Ok(())
 }
 
+/// Fields with how often they were changed.
+fn listed(fields: &[(String, u64)]) -> String {
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|(field, times)| format!("{field} ({times})"))
+        .collect();
+    fields.join(", ")
+}
+
 fn column(headers: &[&'static str], alignment: Alignment) -> Column {
     Column {
         headers: headers.to_vec(),
@@ -138,17 +149,12 @@ fn column(headers: &[&'static str], alignment: Alignment) -> Column {
 
 fn writers(seen: &Blame) -> Table {
     let rows = seen.writers.iter().map(|share| {
-        let fields: Vec<_> = share
-            .fields
-            .iter()
-            .map(|(field, times)| format!("{field} ({times})"))
-            .collect();
         vec![
             share.writer.to_string(),
             share.writes.to_string(),
             format!("{:.2}", share.per_second),
             share.idle.to_string(),
-            fields.join(", "),
+            listed(&share.fields),
         ]
     });
     Table {

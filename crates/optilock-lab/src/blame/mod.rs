@@ -97,6 +97,8 @@ pub struct Blame {
     pub writes: u64,
     /// Of these, versions that don't tell whose they are.
     pub untold: u64,
+    /// The fields that changed in them, most often first: nobody owns them in managedFields.
+    pub untold_fields: Vec<(String, u64)>,
     /// Whether the object was deleted, which ended the watch.
     pub deleted: bool,
     /// The writers, the busiest first.

@@ -14,7 +14,7 @@ pub(super) struct Tracker {
     last: Value,
     version: String,
     writes: u64,
-    untold: u64,
+    untold: Work,
     writers: BTreeMap<FieldManager, Work>,
 }
 
@@ -25,13 +25,34 @@ struct Work {
     fields: BTreeMap<String, u64>,
 }
 
+impl Work {
+    fn add(&mut self, changed: &[fields::Path]) {
+        self.writes += 1;
+        self.idle += u64::from(changed.is_empty());
+        for path in changed {
+            *self.fields.entry(fields::written(path)).or_default() += 1;
+        }
+    }
+
+    /// The fields that were changed most often, with how often.
+    fn most(&self) -> Vec<(String, u64)> {
+        let fields = self.fields.iter();
+        let mut fields: Vec<_> = fields
+            .map(|(field, times)| (field.clone(), *times))
+            .collect();
+        fields.sort_by_key(|(_, times)| Reverse(*times));
+        fields.truncate(MOST_FIELDS);
+        fields
+    }
+}
+
 impl Tracker {
     pub(super) fn new(first: &DynamicObject) -> Self {
         Self {
             last: value(first),
             version: first.resource_version().unwrap_or_default(),
             writes: 0,
-            untold: 0,
+            untold: Work::default(),
             writers: BTreeMap::new(),
         }
     }
@@ -55,17 +76,11 @@ impl Tracker {
         let new = value(object);
         self.writes += 1;
         let changed = fields::changed(&self.last, &new);
-        match author(&self.last, &new, &changed) {
-            None => self.untold += 1,
-            Some(author) => {
-                let work = self.writers.entry(author).or_default();
-                work.writes += 1;
-                work.idle += u64::from(changed.is_empty());
-                for path in &changed {
-                    *work.fields.entry(fields::written(path)).or_default() += 1;
-                }
-            }
-        }
+        let work = match author(&self.last, &new, &changed) {
+            None => &mut self.untold,
+            Some(author) => self.writers.entry(author).or_default(),
+        };
+        work.add(&changed);
         self.last = new;
         self.version = object.resource_version().unwrap_or_default();
     }
@@ -87,7 +102,8 @@ impl Tracker {
             object,
             seconds,
             writes: self.writes,
-            untold: self.untold,
+            untold: self.untold.writes,
+            untold_fields: self.untold.most(),
             deleted,
             advice: advice(&writers, &pairs),
             silent: silent.collect(),
@@ -146,19 +162,12 @@ fn author(old: &Value, new: &Value, changed: &[fields::Path]) -> Option<FieldMan
 }
 
 fn share(writer: &FieldManager, work: &Work, seconds: f64) -> Share {
-    let mut fields: Vec<_> = work
-        .fields
-        .iter()
-        .map(|(field, times)| (field.clone(), *times))
-        .collect();
-    fields.sort_by_key(|(_, times)| Reverse(*times));
-    fields.truncate(MOST_FIELDS);
     Share {
         writer: writer.clone(),
         writes: work.writes,
         idle: work.idle,
         per_second: rate(work.writes, seconds),
-        fields,
+        fields: work.most(),
     }
 }
 
@@ -209,7 +218,7 @@ fn advice(writers: &[Share], pairs: &[Pair]) -> Vec<String> {
     }
     for share in writers {
         let writer = &share.writer;
-        if share.idle > 0 {
+        if share.idle > 1 {
             advice.push(format!(
                 "{} of {writer}'s {} writes changed nothing that anybody reads. Compare before writing: a write of what \
                  is there already makes no version, if it really is the same.",

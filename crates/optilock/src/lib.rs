@@ -71,3 +71,11 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[doc = include_str!("../../../README.md")]
 #[doc = include_str!("../../../README.zh-CN.md")]
 struct ProjectReadme;
+
+/// So are those in the guides: whole programs, on the embedded server.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guides/from-client-go.md")]
+#[doc = include_str!("../../../docs/guides/from-kube.md")]
+#[doc = include_str!("../../../docs/guides/counters-and-quotas.md")]
+#[doc = include_str!("../../../docs/guides/controllers.md")]
+struct Guides;

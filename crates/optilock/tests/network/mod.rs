@@ -311,7 +311,13 @@ impl Network {
         });
     }
 
+    /// What has reached the server is carried out, whatever becomes of the connection, and is seen.
     async fn carry_out(&self, request: Request<Body>) -> Answer {
+        let network = self.clone();
+        tokio::spawn(async move { network.carried_out(request).await }).await?
+    }
+
+    async fn carried_out(&self, request: Request<Body>) -> Answer {
         let writes = request.method() != Method::GET;
         let answer = self.server.send(request).await?;
         let (parts, body) = answer.into_parts();

@@ -43,6 +43,8 @@ pub(crate) struct Step {
     pub(crate) content: Content,
     /// The name under which later steps find the answer.
     pub(crate) name: Option<String>,
+    /// The request is repeated until its answer has this status.
+    pub(crate) until: Option<u16>,
     /// What `$(it)` stands for.
     pub(crate) it: Map<String, Value>,
 }
@@ -116,6 +118,8 @@ struct WrittenStep {
     text: Option<String>,
     base64: Option<String>,
     r#as: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<u16>,
     each: Vec<Value>,
 }
 
@@ -285,6 +289,7 @@ impl WrittenStep {
             headers,
             content,
             name: self.r#as,
+            until: self.until,
             it: Map::new(),
         })
     }

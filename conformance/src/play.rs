@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -23,6 +24,10 @@ use crate::watch::Events;
 
 /// What the requests say that they come from; it becomes the field manager.
 const AGENT: &str = "conformance/1";
+
+/// How often, and after what time, a request is repeated that waits for what a server does behind its answers.
+const TRIES: u32 = 500;
+const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
 static NUMBER: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\d+").expect("the pattern is well-formed"));
@@ -137,7 +142,13 @@ impl<'a, T: Target> Stage<'a, T> {
             Action::Ask(method, path) => {
                 let path = self.scope.text(path)?;
                 let asked = self.symbols.text(&format!("{method} {path}"));
-                let response = self.send(step, method, &path).await?;
+                let mut response = self.send(step, method, &path).await?;
+                let mut tries = TRIES;
+                while step.until.is_some_and(|code| code != response.status()) && tries > 0 {
+                    tries -= 1;
+                    tokio::time::sleep(BETWEEN_TRIES).await;
+                    response = self.send(step, method, &path).await?;
+                }
                 let (head, body) = response.into_parts();
                 let body = self.whole(body).await?;
                 let (answer, document) = answer::record(&head, &body, &mut self.symbols);

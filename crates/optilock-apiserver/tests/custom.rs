@@ -567,6 +567,7 @@ async fn objects_are_held_against_their_schema() {
         (
             json!({"size": 0.5, "name": "abcdefgh"}),
             vec![
+                ".spec.size: Invalid value: 0: .spec.size accessor error: 0.5 is of the type float64, expected int64",
                 r#"<nil>: Invalid value: "": Checked value must be of type integer with format int32 in spec.size"#,
                 "spec.name: Too long: may not be more than 5 bytes",
                 r#"spec.size: Invalid value: "float64": spec.size in body must be of type int32: "float64""#,

@@ -12,7 +12,7 @@ use super::kinds;
 use super::query;
 use crate::defaults;
 use crate::registry::{DeleteOptions, FieldValidation, View};
-use crate::schema::{DecodeError, Decoded, Document, Envelope, Schema, TypeMeta, TypeRef};
+use crate::schema::{DecodeError, Decoded, Document, Envelope, Node, Schema, TypeMeta, TypeRef};
 use crate::status::{Reason, Status};
 use crate::validation::gofmt::quote;
 use crate::validation::{Path, field};
@@ -181,8 +181,20 @@ pub(super) fn object(body: &[u8], expected: &Expected<'_>) -> Result<Decoded, St
     if expected.validation == FieldValidation::Ignore {
         decoded.complaints.clear();
     }
+    if let Parsed::Document(document) = &parsed
+        && matches!(document.at(&["metadata", "managedFields"]), Some(Node::Array(items)) if items.is_empty())
+    {
+        disown(&mut decoded.value);
+    }
     defaults::apply(&view.ty, &mut decoded.value);
     Ok(decoded)
+}
+
+/// Says that nobody owns a field, in the form that is not lost as an empty list is.
+pub(super) fn disown(object: &mut Value) {
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.insert("managedFields".into(), serde_json::json!([{}]));
+    }
 }
 
 /// Refuses what is no custom resource of the path's kind and version. It has to say itself what it is.

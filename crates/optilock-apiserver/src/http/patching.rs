@@ -3,13 +3,14 @@
 use http::HeaderMap;
 use serde_json::Value;
 
-use super::input::content_type;
+use super::input::{content_type, disown};
 use crate::defaults;
 use crate::managed::Operation;
 use crate::patch::{self, Check};
 use crate::registry::{self, FieldValidation, Resource, Target, View, WriteOptions};
 use crate::schema::{DecodeError, Document, Schema};
 use crate::status::{Details, Reason, Status};
+use crate::validation::gofmt::quote;
 
 /// A patch of a known kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,8 +186,24 @@ impl Patch<'_> {
                 text("kind")
             };
             match text("apiVersion") {
-                // Of what says no version nothing is read, not even its name.
-                "" => return Ok(Value::Object(serde_json::Map::new())),
+                "" => {
+                    // Of what says no version nothing is read, not even its name.
+                    let members = patched.document.as_object().into_iter().flatten();
+                    let members = members.map(|(name, _)| name.as_str());
+                    let unknown = members.filter(|name| !matches!(*name, "apiVersion" | "kind"));
+                    let unknown: Vec<String> = unknown
+                        .map(|name| format!("unknown field {}", quote(name)))
+                        .collect();
+                    match validation {
+                        FieldValidation::Strict if !unknown.is_empty() => {
+                            let why = format!("strict decoding error: {}", unknown.join(", "));
+                            return Err(refused(&why));
+                        }
+                        FieldValidation::Warn => warnings.extend(unknown),
+                        _ => {}
+                    }
+                    return Ok(Value::Object(serde_json::Map::new()));
+                }
                 version => {
                     if let Some(why) = super::kinds::misfit(view, version, kind) {
                         return Err(refused(&why));
@@ -212,6 +229,10 @@ impl Patch<'_> {
             _ => {}
         }
         let mut value = decoded.value;
+        let owners = patched.document.pointer("/metadata/managedFields");
+        if owners.and_then(Value::as_array).is_some_and(Vec::is_empty) {
+            disown(&mut value);
+        }
         defaults::apply(&view.ty, &mut value);
         Ok(value)
     }

@@ -22,7 +22,7 @@ use crate::registry::{
     self, Asker, Deleted, Part, Resource, Target, User, View, WriteOptions, method_not_allowed,
     missing_resource,
 };
-use crate::status::Status;
+use crate::status::{Reason, Status};
 use crate::validation;
 use crate::validation::gofmt::quote;
 
@@ -306,9 +306,12 @@ impl ResourceRequest<'_> {
             };
         }
         let advice = validation::warnings::about(&target.resource.api, &sent, None);
-        let stored = registry.create(target, sent, &options).await?;
-        warnings.extend(advice);
-        self.reply(StatusCode::CREATED, target, view, &stored)
+        let created = registry.create(target, sent, &options).await;
+        // Who is told that the name is taken is told what is odd too: nothing is wrong with the object.
+        if !matches!(&created, Err(status) if status.reason != Reason::AlreadyExists) {
+            warnings.extend(advice);
+        }
+        self.reply(StatusCode::CREATED, target, view, &created?)
     }
 
     /// The status of a `TokenReview`; null for anything else.

@@ -7,8 +7,9 @@ use serde_json::Value;
 use super::errors;
 use super::object::is_deleting;
 use super::prepare::is_namespace;
-use super::{Registry, Target, codec};
+use super::{Part, Registry, Target, codec};
 use crate::status::Status;
+use crate::validation::gofmt::quote;
 
 impl Registry {
     /// Refuses a creation in a namespace that does not exist or is going away.
@@ -33,6 +34,34 @@ impl Registry {
                 name,
                 &target.namespace,
             ));
+        }
+        Ok(())
+    }
+}
+
+impl Registry {
+    /// Refuses to resize a Pod on a node that nobody knows.
+    pub(super) async fn admit_update(
+        &self,
+        target: &Target,
+        part: Part,
+        old: &Value,
+    ) -> Result<(), Status> {
+        let node = old["spec"]["nodeName"].as_str().unwrap_or_default();
+        if part != Part::Resize || node.is_empty() {
+            return Ok(());
+        }
+        let Some(nodes) = self.resource("", "v1", "nodes") else {
+            return Ok(());
+        };
+        let place = Target {
+            resource: nodes,
+            namespace: String::new(),
+            name: node.to_owned(),
+        };
+        if self.entry(&place).await?.is_none() {
+            let why = format!("node {} not found", quote(node));
+            return Err(errors::forbidden(&target.resource, &target.name, &why));
         }
         Ok(())
     }

@@ -61,6 +61,7 @@ pub(crate) use prepare::quality_of_service;
 pub(crate) use resource::{Part, Resource};
 pub(crate) use resources::Resources;
 pub(crate) use review::{Asker, review, reviews_tokens};
+pub(crate) use scale::scales;
 pub(crate) use user::User;
 pub(crate) use view::View;
 pub(crate) use watch::{WatchEvent, WatchEventType};

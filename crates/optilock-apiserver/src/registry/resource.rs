@@ -210,7 +210,7 @@ pub(super) fn builtin() -> Vec<Arc<Resource>> {
         .collect()
 }
 
-fn resource(api: Arc<schema::Resource>) -> Resource {
+pub(super) fn resource(api: Arc<schema::Resource>) -> Resource {
     let types = Schema::builtin();
     let strategy = Strategy::of(&api.group, &api.plural);
     let ty = types.kind(&api.group, &api.version, &api.kind);

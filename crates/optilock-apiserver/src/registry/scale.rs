@@ -1,13 +1,14 @@
 //! The scale subresource: a view on some members of an object.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::{Map, Value, json};
 
 use super::custom::ScalePaths;
 use super::errors;
 use super::object::{member_mut, meta_str, root_mut, set, set_meta};
-use super::resource::Resource;
+use super::resource::{Resource, resource};
+use crate::schema::{self, Column};
 use crate::selector::LabelSelector;
 use crate::status::Status;
 use crate::validation::{Path, field};
@@ -37,6 +38,40 @@ const SCALED: &[(&str, &str, SelectorForm)] = &[
     ("apps", "statefulsets", SelectorForm::LabelSelector),
     ("", "replicationcontrollers", SelectorForm::Map),
 ];
+
+/// Scales as if they were a resource, for those who want them as a table.
+pub(crate) fn scales() -> &'static Resource {
+    static SCALES: LazyLock<Resource> = LazyLock::new(|| {
+        let column = |name: &str, kind: &str| Column {
+            name: name.into(),
+            kind: kind.into(),
+            format: "".into(),
+            priority: 0,
+            description: "".into(),
+            path: "".into(),
+        };
+        resource(Arc::new(schema::Resource {
+            group: "autoscaling".into(),
+            version: "v1".into(),
+            plural: "scales".into(),
+            singular: "scale".into(),
+            kind: "Scale".into(),
+            list_kind: None,
+            namespaced: true,
+            verbs: Vec::new(),
+            short_names: Vec::new(),
+            categories: Vec::new(),
+            subresources: Vec::new(),
+            columns: vec![
+                column("Name", "string"),
+                column("Desired", "integer"),
+                column("Available", "integer"),
+                column("Age", "string"),
+            ],
+        }))
+    });
+    &SCALES
+}
 
 /// How the resource is scaled; `None` when it is not.
 pub(super) fn form(resource: &Resource) -> Option<ScaleForm> {
@@ -170,7 +205,10 @@ pub(super) fn merge(
     }
     let mut object = object.clone();
     let version = meta_str(scale, "resourceVersion").to_owned();
-    set_meta(&mut object, "resourceVersion", Some(version.into()));
+    // Without a version the one that is there is meant, whatever the kind asks of other updates.
+    if !matches!(version.as_str(), "" | "0") {
+        set_meta(&mut object, "resourceVersion", Some(version.into()));
+    }
     let (members, name) = match form {
         ScaleForm::Custom(paths) => place(&mut object, &paths.spec_replicas),
         ScaleForm::Builtin(_) => place(&mut object, ".spec.replicas"),

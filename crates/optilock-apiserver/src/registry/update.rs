@@ -134,6 +134,7 @@ impl Registry {
     ) -> Result<Option<Stored>, Status> {
         let resource = &*target.resource;
         validate::on_update(resource, part, &new, old)?;
+        self.admit_update(target, part, old).await?;
         let finished = metadata::is_finished(&new);
         let bytes = encoded(resource, new, old, current);
         let stored = |revision| {

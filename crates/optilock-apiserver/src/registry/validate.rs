@@ -48,7 +48,7 @@ pub(super) fn on_create(resource: &Resource, object: &Value) -> Result<(), Statu
     };
     let mut problems = validation::validate_create(&resource.api, ty, object);
     if is_definition(resource) {
-        definitions::check(object, &mut problems);
+        definitions::check_new(object, &mut problems);
     }
     by_schema(resource, object, None, &mut problems);
     refuse(resource, object, &problems)
@@ -65,7 +65,6 @@ fn by_schema(
     let (Some(custom), Some(kind)) = (&resource.custom, kind) else {
         return;
     };
-    let before = problems.len();
     validation::custom::check(&kind.schema, new, problems);
     if let Some(scale) = &custom.scale {
         for place in [&scale.spec_replicas, &scale.status_replicas] {
@@ -76,10 +75,7 @@ fn by_schema(
         return;
     }
     // Rules are about objects of the right form.
-    if problems[before..]
-        .iter()
-        .any(|problem| problem.kind.is_about_form())
-    {
+    if problems.iter().any(|problem| problem.kind.is_about_form()) {
         let detail = "some validation rules were not checked because the object was invalid; correct the existing \
                       errors to complete validation";
         problems.push(field::Error::invalid(&Path::ROOT, &Value::Null, detail));

@@ -11,7 +11,7 @@ use super::read::version;
 use super::select::Selection;
 use super::{ListOptions, Registry, Stored, Target};
 use crate::status::{Reason, Status};
-use crate::store::{Cursor, Event, Range};
+use crate::store::{Cursor, Event, Range, ReadError};
 use crate::validation::{Path, field};
 
 /// How often a watcher that allows it is told how far it has come.
@@ -51,6 +51,8 @@ pub(crate) struct Watch {
     cursor: Option<Cursor>,
     ready: VecDeque<WatchEvent>,
     ends: Instant,
+    /// Changes up to this version are not told: the client knows a version that is still to come.
+    after: u64,
     /// When the next bookmark is due; `None` without `allowWatchBookmarks`.
     bookmark: Option<Instant>,
 }
@@ -81,6 +83,7 @@ impl Registry {
             cursor: None,
             ready: VecDeque::new(),
             ends,
+            after: 0,
             bookmark: options.bookmarks.then(|| next_bookmark(now, ends)),
         };
 
@@ -123,7 +126,14 @@ impl Registry {
         } else {
             version
         };
-        match self.store.watch(&prefix, after) {
+        let cursor = match self.store.watch(&prefix, after) {
+            Err(ReadError::Future { current, .. }) => {
+                watch.after = after;
+                self.store.watch(&prefix, current)
+            }
+            cursor => cursor,
+        };
+        match cursor {
             Ok(cursor) => watch.cursor = Some(cursor),
             Err(error) => watch
                 .ready
@@ -133,8 +143,7 @@ impl Registry {
     }
 }
 
-fn watch_error(error: &crate::store::ReadError) -> Status {
-    use crate::store::ReadError;
+fn watch_error(error: &ReadError) -> Status {
     match *error {
         ReadError::Compacted { .. } => Status::new(
             410,
@@ -165,7 +174,7 @@ impl Watch {
                 biased;
                 () = tokio::time::sleep_until(self.ends) => return None,
                 () = sleep_until(bookmark) => {
-                    let revision = cursor.position();
+                    let revision = cursor.position().max(self.after);
                     self.bookmark = Some(next_bookmark(Instant::now(), self.ends));
                     return Some(WatchEvent::Bookmark { revision, initial_events_end: false });
                 }
@@ -197,6 +206,9 @@ impl Watch {
     }
 
     fn meaning(&self, event: &Event) -> Result<Option<WatchEvent>, Status> {
+        if event.revision <= self.after {
+            return Ok(None);
+        }
         let at = |bytes: &bytes::Bytes| Stored {
             bytes: bytes.clone(),
             revision: event.revision,

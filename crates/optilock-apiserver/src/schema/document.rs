@@ -71,6 +71,18 @@ impl<'a> Document<'a> {
         Ok(meta)
     }
 
+    /// The value at a path of members.
+    pub(crate) fn at(&self, path: &[&str]) -> Option<&Node<'a>> {
+        path.iter().try_fold(&self.root, |node, name| match node {
+            // Of repeated members the last one counts.
+            Node::Object(members) => {
+                let mut members = members.iter().rev();
+                members.find(|(key, _)| key == name).map(|(_, node)| node)
+            }
+            _ => None,
+        })
+    }
+
     /// What was parsed, for those who read it without a type.
     pub(crate) fn into_root(self) -> Node<'a> {
         self.root

@@ -49,8 +49,25 @@ impl Rules {
                 Some("FieldValueDuplicate") => {
                     Error::duplicate(&path, BadValue::raw(error.message))
                 }
-                _ => Error::invalid(&path, BadValue::raw(error.message), ""),
+                // Of lists and maps the text shows no value.
+                _ => match at(object, &error.field_path) {
+                    Some(value) if !value.is_object() && !value.is_array() => {
+                        Error::invalid(&path, value, error.message)
+                    }
+                    _ => Error::invalid(&path, BadValue::raw(error.message), ""),
+                },
             });
         }
     }
+}
+
+/// The value at a path such as `spec.ports[0].name`.
+fn at<'o>(object: &'o Value, path: &str) -> Option<&'o Value> {
+    let steps = path.split(['.', '[']).filter(|step| !step.is_empty());
+    steps
+        .map(|step| step.trim_end_matches(']'))
+        .try_fold(object, |value, step| match value {
+            Value::Array(items) => items.get(step.parse::<usize>().ok()?),
+            value => value.get(step),
+        })
 }

@@ -318,18 +318,30 @@ fn lists(schema: &Structural, value: &Value, path: &Path<'_>, errors: &mut Error
     }
 }
 
-/// A number of replicas is not negative, wherever the definition keeps it.
+/// A number of replicas is a number and not negative, wherever the definition keeps it.
 pub(crate) fn replicas(object: &Value, place: &str, errors: &mut ErrorList) {
-    let found = place
-        .split('.')
-        .skip(1)
-        .fold(object, |value, name| &value[name]);
+    let mut found = object;
+    let mut misfit = None;
+    for name in place.split('.').skip(1) {
+        if !found.is_object() && !found.is_null() {
+            misfit = Some("map[string]interface{}");
+            break;
+        }
+        found = &found[name];
+    }
+    let path = Path::new(place);
+    let is_number = found.is_i64() || found.is_u64() || found.is_null();
+    if let Some(wanted) = misfit.or((!is_number).then_some("int64")) {
+        let complaint = format!(
+            "{place} accessor error: {} is of the type {}, expected {wanted}",
+            gofmt::plain(found),
+            gofmt::type_name(found)
+        );
+        errors.push(Error::invalid(&path, 0, complaint));
+        return;
+    }
     if let Some(number) = found.as_i64().filter(|number| *number < 0) {
-        let path = Path::new(place);
-        errors.push(Error::invalid(
-            &path,
-            number,
-            "should be a non-negative integer",
-        ));
+        let complaint = "should be a non-negative integer";
+        errors.push(Error::invalid(&path, number, complaint));
     }
 }

@@ -1,24 +1,22 @@
 //! Rules of CustomResourceDefinitions.
 
-use regex::Regex;
 use serde_json::Value;
 
 use super::field::{BadValue, Error, ErrorList};
 use super::format::{dns1035_label, dns1123_subdomain};
-use super::gofmt;
 use super::path::Path;
+use super::{gofmt, structure};
 
 /// Groups that only Kubernetes itself may extend without approval.
 const PROTECTED: [&str; 2] = ["k8s.io", "kubernetes.io"];
 const APPROVAL: &str = "api-approved.kubernetes.io";
 
-/// What is wrong with a definition.
-pub(crate) fn check(definition: &Value, errors: &mut ErrorList) {
+/// What is wrong with a new definition, whose name is that of what it defines.
+pub(crate) fn check_new(definition: &Value, errors: &mut ErrorList) {
     let spec = &definition["spec"];
-    let root = Path::new("spec");
     let (group, plural) = (text(&spec["group"]), text(&spec["names"]["plural"]));
     let name = text(&definition["metadata"]["name"]);
-    if name != format!("{plural}.{group}") {
+    if !name.is_empty() && name != format!("{plural}.{group}") {
         let metadata = Path::new("metadata");
         errors.push(Error::invalid(
             &metadata.child("name"),
@@ -26,6 +24,14 @@ pub(crate) fn check(definition: &Value, errors: &mut ErrorList) {
             "must be spec.names.plural+\".\"+spec.group",
         ));
     }
+    check(definition, errors);
+}
+
+/// What is wrong with a definition.
+pub(crate) fn check(definition: &Value, errors: &mut ErrorList) {
+    let spec = &definition["spec"];
+    let root = Path::new("spec");
+    let group = text(&spec["group"]);
     if group.is_empty() {
         errors.push(Error::required(&root.child("group"), ""));
     } else {
@@ -49,6 +55,7 @@ pub(crate) fn check(definition: &Value, errors: &mut ErrorList) {
     }
     versions(&spec["versions"], &root, errors);
     names(&spec["names"], &root, errors);
+    conversion(&spec["conversion"], &root, errors);
     if spec["preserveUnknownFields"] == true {
         let detail = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead";
         let value = Value::Bool(true);
@@ -113,35 +120,51 @@ fn approval(definition: &Value, group: &str, errors: &mut ErrorList) {
 fn versions(value: &Value, root: &Path<'_>, errors: &mut ErrorList) {
     let list = value.as_array().map(Vec::as_slice).unwrap_or_default();
     let path = root.child("versions");
-    // What all versions share is told about the whole.
-    let single = matches!(list, [_]);
     for (at, version) in list.iter().enumerate() {
         let place = path.index(at);
+        // What all versions share is told once, about the whole.
+        let shared = |member: &str| is_shared(list, member);
+        let outer = |member: &str| if shared(member) { *root } else { place };
+        let told = |member: &str| at == 0 || !shared(member);
         let schema = &version["schema"]["openAPIV3Schema"];
         if schema.is_null() {
             let schema = place.child("schema");
             errors.push(Error::required(&schema.child("openAPIV3Schema"), ""));
-        } else if single {
-            let validation = root.child("validation");
-            self::schema(schema, &validation.child("openAPIV3Schema"), true, errors);
-        } else {
-            let held = place.child("schema");
-            self::schema(schema, &held.child("openAPIV3Schema"), true, errors);
+        } else if told("schema") {
+            let name = if shared("schema") {
+                "validation"
+            } else {
+                "schema"
+            };
+            let outer = outer("schema");
+            let held = outer.child(name);
+            structure::check(schema, &held.child("openAPIV3Schema"), errors);
         }
-        let outer = if single { *root } else { place };
-        subresources(&version["subresources"], &outer, errors);
-        columns(&version["additionalPrinterColumns"], &outer, errors);
-        selectable(version, &outer, errors);
-        for complaint in dns1035_label(text(&version["name"])) {
-            let name = text(&version["name"]);
+        if told("subresources") {
+            subresources(&version["subresources"], &outer("subresources"), errors);
+        }
+        let member = "additionalPrinterColumns";
+        if told(member) {
+            columns(&version[member], &outer(member), errors);
+        }
+        if told("selectableFields") {
+            selectable(version, &outer("selectableFields"), errors);
+        }
+        let name = text(&version["name"]);
+        for complaint in dns1035_label(name) {
             errors.push(Error::invalid(&place.child("name"), name, complaint));
         }
+    }
+    // The first version has a second place, from the time when there was but one.
+    let first = list.first().map(|version| text(&version["name"]));
+    if let Some(name) = first.filter(|name| !name.is_empty()) {
+        label(name, &root.child("version"), errors);
     }
     let names: Vec<&str> = list.iter().map(|version| text(&version["name"])).collect();
     if (1..names.len()).any(|at| names[..at].contains(&names[at])) {
         errors.push(Error::invalid(
             &path,
-            shown(list),
+            shown(value, list),
             "must contain unique version names",
         ));
     }
@@ -152,12 +175,19 @@ fn versions(value: &Value, root: &Path<'_>, errors: &mut ErrorList) {
         != 1
     {
         let detail = "must have exactly one version marked as storage version";
-        errors.push(Error::invalid(&path, shown(list), detail));
+        errors.push(Error::invalid(&path, shown(value, list), detail));
     }
 }
 
+/// Whether all versions say the same there, so that kube-apiserver keeps it beside them and not in each.
+fn is_shared(versions: &[Value], member: &str) -> bool {
+    versions
+        .windows(2)
+        .all(|pair| pair[0][member] == pair[1][member])
+}
+
 /// Versions as kube-apiserver shows them: the members of its internal type.
-fn shown(versions: &[Value]) -> BadValue {
+fn shown(value: &Value, versions: &[Value]) -> BadValue {
     const MEMBERS: [(&str, &str); 9] = [
         ("Name", "name"),
         ("Served", "served"),
@@ -169,15 +199,23 @@ fn shown(versions: &[Value]) -> BadValue {
         ("AdditionalPrinterColumns", "additionalPrinterColumns"),
         ("SelectableFields", "selectableFields"),
     ];
-    if versions.is_empty() {
+    if value.is_null() {
         return BadValue::raw("null".to_owned());
     }
+    const KEPT_BESIDE: [&str; 4] = [
+        "schema",
+        "subresources",
+        "additionalPrinterColumns",
+        "selectableFields",
+    ];
+    let list = versions;
     let versions: Vec<String> = versions
         .iter()
         .map(|version| {
             let members = MEMBERS.iter().map(|(internal, name)| {
                 let value = match &version[*name] {
                     Value::Null if *name == "deprecated" => Value::Bool(false),
+                    _ if KEPT_BESIDE.contains(name) && is_shared(list, name) => Value::Null,
                     value => value.clone(),
                 };
                 format!("\"{internal}\":{}", gofmt::json(&value))
@@ -223,6 +261,28 @@ fn names(names: &Value, root: &Path<'_>, errors: &mut ErrorList) {
     }
 }
 
+fn conversion(conversion: &Value, root: &Path<'_>, errors: &mut ErrorList) {
+    let path = root.child("conversion");
+    match text(&conversion["strategy"]) {
+        "" | "None" => {}
+        "Webhook" => {
+            if conversion["webhook"]["clientConfig"].is_null() {
+                let detail = "required when strategy is set to Webhook";
+                errors.push(Error::required(&path.child("webhookClientConfig"), detail));
+            }
+            let versions = conversion["webhook"]["conversionReviewVersions"].as_array();
+            if versions.is_none_or(Vec::is_empty) {
+                errors.push(Error::required(&path.child("conversionReviewVersions"), ""));
+            }
+        }
+        other => errors.push(Error::not_supported(
+            &path.child("strategy"),
+            other,
+            &["None", "Webhook"],
+        )),
+    }
+}
+
 fn label(name: &str, path: &Path<'_>, errors: &mut ErrorList) {
     for complaint in dns1035_label(name) {
         errors.push(Error::invalid(path, name, complaint));
@@ -242,6 +302,15 @@ fn stored_versions(definition: &Value, errors: &mut ErrorList) {
     }
     let versions = definition["spec"]["versions"].as_array();
     let versions = versions.map(Vec::as_slice).unwrap_or_default();
+    let storage = versions
+        .iter()
+        .rev()
+        .find(|version| version["storage"] == true);
+    let unknown = storage.filter(|version| !stored.contains(&version["name"]));
+    if let Some(version) = unknown.filter(|_| !stored.is_empty()) {
+        let detail = format!("must have the storage version {}", text(&version["name"]));
+        errors.push(Error::invalid(&path, &Value::from(stored), detail));
+    }
     for (at, name) in stored.iter().enumerate() {
         if !versions.iter().any(|version| version["name"] == *name) {
             let name = text(name);
@@ -296,6 +365,16 @@ fn is_simple(path: &str) -> bool {
 fn columns(columns: &Value, root: &Path<'_>, errors: &mut ErrorList) {
     let path = root.child("additionalPrinterColumns");
     const TYPES: [&str; 5] = ["boolean", "date", "integer", "number", "string"];
+    const FORMATS: [&str; 8] = [
+        "byte",
+        "date",
+        "date-time",
+        "double",
+        "float",
+        "int32",
+        "int64",
+        "password",
+    ];
     for (at, column) in columns.as_array().into_iter().flatten().enumerate() {
         let path = path.index(at);
         if text(&column["name"]).is_empty() {
@@ -312,6 +391,11 @@ fn columns(columns: &Value, root: &Path<'_>, errors: &mut ErrorList) {
                 kind,
                 format!("must be one of {}", TYPES.join(",")),
             )),
+        }
+        let format = text(&column["format"]);
+        if !format.is_empty() && !FORMATS.contains(&format) {
+            let detail = format!("must be one of {}", FORMATS.join(","));
+            errors.push(Error::invalid(&path.child("format"), format, detail));
         }
         match text(&column["jsonPath"]) {
             "" => errors.push(Error::required(&path.child("JSONPath"), "")),
@@ -330,6 +414,11 @@ fn selectable(version: &Value, root: &Path<'_>, errors: &mut ErrorList) {
         let path = path.child("jsonPath");
         if place.is_empty() {
             errors.push(Error::required(&path, ""));
+            continue;
+        }
+        if !place.starts_with(['.', '[']) {
+            let detail = format!("is an invalid path: expected [ or . but got: {place}");
+            errors.push(Error::invalid(&path, place, detail));
             continue;
         }
         let schema = &version["schema"]["openAPIV3Schema"];
@@ -352,178 +441,6 @@ fn selectable(version: &Value, root: &Path<'_>, errors: &mut ErrorList) {
         }
     }
 }
-
-/// A schema that says the type of everything it names.
-fn schema(schema: &Value, path: &Path<'_>, is_root: bool, errors: &mut ErrorList) {
-    const TYPES: [&str; 6] = ["array", "boolean", "integer", "number", "object", "string"];
-    let kind = text(&schema["type"]);
-    let flag = |name: &str| schema[name] == true;
-    let free = flag("x-kubernetes-int-or-string") || flag("x-kubernetes-preserve-unknown-fields");
-    if is_root && kind != "object" {
-        let path = path.child("type");
-        errors.push(match kind {
-            "" => Error::required(&path, "must not be empty at the root"),
-            kind => Error::invalid(&path, kind, "must be object at the root"),
-        });
-        if !kind.is_empty() {
-            return;
-        }
-    } else if kind.is_empty() && !free {
-        let detail = "must not be empty for specified object fields";
-        errors.push(Error::required(&path.child("type"), detail));
-    } else if !kind.is_empty() && !TYPES.contains(&kind) {
-        errors.push(Error::not_supported(&path.child("type"), kind, &TYPES));
-    }
-    if schema
-        .get("$ref")
-        .is_some_and(|reference| !text(reference).is_empty())
-    {
-        errors.push(Error::forbidden(
-            &path.child("$ref"),
-            "$ref is not supported",
-        ));
-    }
-    if flag("uniqueItems") {
-        errors.push(Error::forbidden(
-            &path.child("uniqueItems"),
-            "uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
-        ));
-    }
-    if let Some(pattern) = schema["pattern"].as_str()
-        && let Err(error) = Regex::new(pattern)
-    {
-        let why = error.to_string();
-        let why = why.lines().last().unwrap_or_default();
-        let why = why.trim_start_matches("error: ");
-        let detail = format!("must be a valid regular expression, but isn't: {why}");
-        errors.push(Error::invalid(&path.child("pattern"), pattern, detail));
-    }
-    let has_properties = schema["properties"]
-        .as_object()
-        .is_some_and(|p| !p.is_empty());
-    if has_properties && !schema["additionalProperties"].is_null() {
-        errors.push(Error::forbidden(
-            &path.child("additionalProperties"),
-            "additionalProperties and properties are mutual exclusive",
-        ));
-    }
-    list_type(schema, kind, path, errors);
-    rules(schema, path, errors);
-    if kind == "array" && schema["items"].is_null() {
-        errors.push(Error::required(&path.child("items"), "must be specified"));
-    }
-    let properties = path.child("properties");
-    for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
-        if !(is_root && matches!(name.as_str(), "apiVersion" | "kind" | "metadata")) {
-            self::schema(inner, &properties.key(name), false, errors);
-        }
-    }
-    for member in ["items", "additionalProperties"] {
-        if schema[member].is_object() {
-            self::schema(&schema[member], &path.child(member), false, errors);
-        }
-    }
-}
-
-fn list_type(schema: &Value, kind: &str, path: &Path<'_>, errors: &mut ErrorList) {
-    let list_type = text(&schema["x-kubernetes-list-type"]);
-    if list_type.is_empty() {
-        return;
-    }
-    if kind != "array" {
-        let detail = "must be array if x-kubernetes-list-type is specified";
-        errors.push(Error::invalid(&path.child("type"), kind, detail));
-    }
-    if !["atomic", "map", "set"].contains(&list_type) {
-        errors.push(Error::not_supported(
-            &path.child("x-kubernetes-list-type"),
-            list_type,
-            &["atomic", "map", "set"],
-        ));
-    }
-    if list_type != "map" {
-        return;
-    }
-    let keys_path = path.child("x-kubernetes-list-map-keys");
-    let keys = schema["x-kubernetes-list-map-keys"].as_array();
-    let keys: Vec<&str> = keys.into_iter().flatten().map(text).collect();
-    if keys.is_empty() {
-        let detail = "must not be empty if x-kubernetes-list-type is map";
-        errors.push(Error::required(&keys_path, detail));
-    }
-    let items = &schema["items"];
-    if keys
-        .iter()
-        .any(|key| items["properties"].get(*key).is_none())
-    {
-        let detail = "entries must all be names of item properties";
-        let shown = Value::from(keys.clone());
-        errors.push(Error::invalid(&keys_path, &shown, detail));
-    }
-    let items_path = path.child("items");
-    let properties = items_path.child("properties");
-    for key in keys {
-        let Some(property) = items["properties"].get(key) else {
-            continue;
-        };
-        let required = items["required"].as_array().into_iter().flatten();
-        if property.get("default").is_none() && !required.into_iter().any(|name| name == key) {
-            let detail = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property";
-            let property = properties.key(key);
-            errors.push(Error::required(&property.child("default"), detail));
-        }
-    }
-}
-
-/// The form of `x-kubernetes-validations`.
-fn rules(schema: &Value, path: &Path<'_>, errors: &mut ErrorList) {
-    let path = path.child("x-kubernetes-validations");
-    let rules = schema["x-kubernetes-validations"].as_array();
-    for (at, rule) in rules.into_iter().flatten().enumerate() {
-        let path = path.index(at);
-        if text(&rule["rule"]).trim().is_empty() {
-            errors.push(Error::required(
-                &path.child("rule"),
-                "rule is not specified",
-            ));
-        } else {
-            compiles(rule, &path.child("rule"), errors);
-        }
-        let message = text(&rule["message"]);
-        if message.contains('\n') || message.contains('\r') {
-            let detail = "must not contain line breaks";
-            errors.push(Error::invalid(&path.child("message"), message, detail));
-        }
-    }
-}
-
-/// Rules are compiled when there is nothing else to complain about.
-#[cfg(feature = "cel")]
-fn compiles(rule: &Value, path: &Path<'_>, errors: &mut ErrorList) {
-    if !errors.is_empty() {
-        return;
-    }
-    if let Err(why) = super::cel::compile(text(&rule["rule"])) {
-        let member = |name: &str| gofmt::json(&Value::from(text(&rule[name])));
-        let shown = BadValue::internal(&[
-            ("Rule", member("rule")),
-            ("Message", member("message")),
-            ("MessageExpression", member("messageExpression")),
-            ("Reason", gofmt::json(&rule["reason"])),
-            ("FieldPath", member("fieldPath")),
-            ("OptionalOldSelf", gofmt::json(&rule["optionalOldSelf"])),
-        ]);
-        errors.push(Error::invalid(
-            path,
-            shown,
-            format!("compilation failed: {why}"),
-        ));
-    }
-}
-
-/// Without CEL there is nothing to compile them with.
-#[cfg(not(feature = "cel"))]
-fn compiles(_: &Value, _: &Path<'_>, _: &mut ErrorList) {}
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()

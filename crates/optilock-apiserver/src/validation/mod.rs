@@ -25,6 +25,7 @@ pub(crate) mod recording;
 mod rules;
 mod services;
 pub(crate) mod statuses;
+mod structure;
 #[cfg(test)]
 mod tests;
 mod updates;

@@ -257,6 +257,10 @@ const ROWS: &[(&str, &[Rule])] = &[
         Run(services::claim),
         OneOf("volumeMode", &["Block", "Filesystem"]),
     ]),
+    ("networking.v1.ParentReference", &[
+        Format("namespace", format::path_segment),
+        Format("name", format::path_segment),
+    ]),
     // rbac
     ("rbac.v1.Role", &[Run(services::namespaced_rules)]),
     ("rbac.v1.ClusterRole", &[Run(services::cluster_rules)]),

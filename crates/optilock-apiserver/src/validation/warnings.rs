@@ -99,7 +99,13 @@ pub(crate) fn about(resource: &Resource, object: &Value, old: Option<&Value>) ->
 
 fn descend(value: &Value, path: &Path<'_>, place: &[&str], told: &mut Vec<String>) {
     match place {
-        [] => pod(value, path, told),
+        [] => {
+            pod(value, path, told);
+            // A Pod is given another grace before anybody looks at it.
+            if path.parent().is_some() {
+                grace(value, path, told);
+            }
+        }
         [name, rest @ ..] => descend(&value[*name], &path.child(name), rest, told),
     }
 }
@@ -152,13 +158,16 @@ fn pod(pod: &Value, path: &Path<'_>, told: &mut Vec<String>) {
             container(one, &path.index(at), told);
         }
     }
-    if spec["terminationGracePeriodSeconds"]
-        .as_i64()
-        .is_some_and(|seconds| seconds < 0)
-    {
+}
+
+fn grace(template: &Value, path: &Path<'_>, told: &mut Vec<String>) {
+    const NAME: &str = "terminationGracePeriodSeconds";
+    let seconds = template["spec"][NAME].as_i64();
+    if seconds.is_some_and(|seconds| seconds < 0) {
+        let path = path.child("spec");
         told.push(format!(
             "{}: must be >= 0; negative values are invalid and will be treated as 1",
-            inside.child("terminationGracePeriodSeconds")
+            path.child(NAME)
         ));
     }
 }

@@ -9,6 +9,8 @@ mod metadata;
 mod recorded;
 mod row;
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -150,8 +152,31 @@ impl<'a> Table<'a> {
         match (self.include, &self.resource.ty) {
             (IncludeObject::Object, Some(ty)) => Schema::builtin().encode(ty, object, out),
             (IncludeObject::None, _) if !initial_events_end => out.extend_from_slice(b"null"),
-            _ => partial_metadata(object, self.api_version, out),
+            _ => {
+                let shown = without_annotation(object, printer.hidden_annotation);
+                partial_metadata(&shown, self.api_version, out);
+            }
         }
         out.push(b'}');
     }
+}
+
+/// The object without an annotation.
+fn without_annotation<'o>(object: &'o Value, hidden: Option<&str>) -> Cow<'o, Value> {
+    let annotations = &object["metadata"]["annotations"];
+    let Some(hidden) = hidden.filter(|name| annotations.get(*name).is_some()) else {
+        return Cow::Borrowed(object);
+    };
+    let mut object = object.clone();
+    if let Some(metadata) = object["metadata"].as_object_mut()
+        && let Some(annotations) = metadata
+            .get_mut("annotations")
+            .and_then(Value::as_object_mut)
+    {
+        annotations.remove(hidden);
+        if annotations.is_empty() {
+            metadata.remove("annotations");
+        }
+    }
+    Cow::Owned(object)
 }

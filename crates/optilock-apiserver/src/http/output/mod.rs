@@ -13,7 +13,7 @@ use super::kinds::internal_package;
 use super::query::Query;
 use super::reply::Reply;
 use crate::discovery::{IncludeObject, Table, list_metadata, partial_metadata};
-use crate::registry::{List, Resource, Stored, View, decode, splice_version};
+use crate::registry::{List, Resource, Stored, View, decode, scales, splice_version};
 use crate::schema::{Schema, TypeRef, encode_untyped};
 use crate::status::{Details, Reason, Status};
 
@@ -169,9 +169,11 @@ impl Representation {
             Form::Object => encode(&view.ty, &view.project(&object)?),
             Form::Table { version, include } => {
                 let metadata = json!({"resourceVersion": stored.revision.to_string()});
-                Table::new(resource, *include, version).render(&[object], &metadata, true, now)
+                let rows_of = if view.is_object() { resource } else { scales() };
+                let row = view.project(&object)?;
+                Table::new(rows_of, *include, version).render(&[row], &metadata, true, now)
             }
-            Form::Metadata { version } => metadata_only(&object, version),
+            Form::Metadata { version } => metadata_only(&view.project(&object)?, version),
         };
         self.document(code, shown)
     }

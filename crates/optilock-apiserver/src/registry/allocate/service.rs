@@ -213,8 +213,19 @@ impl Provider<'_> {
     ) -> Result<(), Status> {
         let (registry, target) = (self.registry, self.target);
         let asked = items(spec, "clusterIPs").to_vec();
+        let path = Path::new("spec");
+        let path = path.child("clusterIPs");
         if asked.is_empty() {
-            let taken = addresses::take_any(registry, target, name, self.dry_run, lease).await?;
+            let taken = addresses::take_any(registry, target, name, self.dry_run, lease).await;
+            let taken = match taken {
+                // No IPAddress can be written for this Service: most likely for its name.
+                Err(status) if status.reason == Reason::Invalid => {
+                    let complaint = format!("failed to allocate IP: {}", status.message);
+                    let shown = json!([""]);
+                    return self.refuse(name, &[field::Error::invalid(&path, &shown, complaint)]);
+                }
+                taken => taken?,
+            };
             let Some(address) = taken else {
                 return Err(internal("failed to allocate a serviceIP: range is full"));
             };
@@ -227,14 +238,15 @@ impl Provider<'_> {
             let taken = addresses::take(registry, target, name, address, self.dry_run, lease).await;
             let why = match taken {
                 Ok(()) => continue,
-                Err(addresses::Refusal::Taken) => "provided IP is already allocated",
+                Err(addresses::Refusal::Taken) => "provided IP is already allocated".to_owned(),
                 Err(addresses::Refusal::OutOfRange) => {
-                    "the provided network does not match the current range"
+                    "the provided network does not match the current range".to_owned()
+                }
+                Err(addresses::Refusal::Failed(status)) if status.reason == Reason::Invalid => {
+                    status.message
                 }
                 Err(addresses::Refusal::Failed(status)) => return Err(status),
             };
-            let path = Path::new("spec");
-            let path = path.child("clusterIPs");
             let complaint = format!("failed to allocate IP {address}: {why}");
             let shown = Value::from(asked);
             return self.refuse(name, &[field::Error::invalid(&path, &shown, complaint)]);

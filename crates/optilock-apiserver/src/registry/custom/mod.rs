@@ -54,8 +54,9 @@ pub(super) fn is_definition(resource: &Resource) -> bool {
 pub(super) fn on_create(definition: &mut Value) {
     let stored: Vec<Value> = versions(definition)
         .iter()
-        .filter(|version| version["storage"] == true)
+        .find(|version| version["storage"] == true)
         .map(|version| version["name"].clone())
+        .into_iter()
         .collect();
     let status = serde_json::json!({
         "conditions": null,

@@ -22,6 +22,15 @@ pub(super) fn autoscaler(row: Row<'_>) -> Vec<Value> {
     ]
 }
 
+pub(super) fn scale(row: Row<'_>) -> Vec<Value> {
+    cells![
+        row.name(),
+        row.number("/spec/replicas"),
+        row.number("/status/replicas"),
+        row.age(),
+    ]
+}
+
 fn metrics(row: Row<'_>) -> String {
     let current = row.list("/status/currentMetrics");
     let specs = row.list("/spec/metrics");

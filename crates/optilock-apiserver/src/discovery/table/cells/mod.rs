@@ -39,6 +39,8 @@ pub(super) struct Printer {
     pub(super) conditions: Option<fn(Row<'_>) -> Option<&'static str>>,
     /// Order of the rows where it is not that of the objects.
     pub(super) sorted_by: Option<SortKey>,
+    /// An annotation that is one of the kind's version only, and not in the metadata of a row.
+    pub(super) hidden_annotation: Option<&'static str>,
     /// Every table of a watch has the columns, not only the first.
     pub(super) repeats_columns: bool,
 }
@@ -55,6 +57,7 @@ impl Printer {
             cells,
             conditions: None,
             sorted_by: None,
+            hidden_annotation: None,
             repeats_columns: false,
         }
     }
@@ -114,8 +117,12 @@ static PRINTERS: &[Printer] = &[
             extension::api_service,
         )
     },
+    Printer::new("autoscaling", "scales", autoscaling::scale),
     Printer::new("apps", "controllerrevisions", workload::controller_revision),
-    Printer::new("apps", "daemonsets", workload::daemon_set),
+    Printer {
+        hidden_annotation: Some("deprecated.daemonset.template.generation"),
+        ..Printer::new("apps", "daemonsets", workload::daemon_set)
+    },
     Printer::new("apps", "deployments", workload::deployment),
     Printer::new("apps", "replicasets", workload::replica_set),
     Printer::new("apps", "statefulsets", workload::stateful_set),

@@ -27,6 +27,6 @@ mod validation;
 pub use controllers::{Controller, UnknownController};
 pub use http::{ApiService, Body};
 #[cfg(feature = "tls")]
-pub use listen::{ListenError, Listener};
+pub use listen::{ListenError, Listener, Port};
 pub use server::{Server, ServerBuilder};
 pub use status::{Cause, Details, Reason, Status};

@@ -133,7 +133,7 @@ impl Args {
         let once = (Title::NoRetry, method(Once), Winners::One);
         let retry = (
             Title::Retry,
-            method(RetryOnConflict { backoff }),
+            method(RetryOnConflict::new(backoff)),
             Winners::All,
         );
         let optilock = (Title::Optilock, method(OptilockUpdate), Winners::All);

@@ -151,7 +151,9 @@ impl From<Error> for Failure {
 /// What is left to the user to do.
 fn delete_by_hand(left: &CleanupError) -> String {
     format!(
-        "delete it by hand: kubectl delete deployment {} --namespace {}",
-        left.name, left.namespace
+        "delete it by hand: kubectl delete {} {} --namespace {}",
+        left.kind.to_lowercase(),
+        left.name,
+        left.namespace
     )
 }

@@ -4,17 +4,20 @@ mod blame;
 mod check;
 mod demo;
 mod duration;
+mod experiment;
 mod failure;
 mod input;
 mod kubeconfig;
 mod lang;
 mod options;
+mod proxy;
 mod report;
 mod serve;
 mod stop;
 mod summary;
 mod table;
 mod term;
+mod tune;
 
 use std::process::ExitCode;
 
@@ -33,9 +36,13 @@ struct Cli {
 enum Command {
     Blame(blame::Args),
     Check(check::Args),
+    Compare(experiment::CompareArgs),
     Demo(demo::Args),
+    Proxy(proxy::Args),
     Report(report::Args),
+    Run(experiment::RunArgs),
     Serve(serve::Args),
+    Tune(tune::Args),
 }
 
 fn main() -> ExitCode {
@@ -49,9 +56,13 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Blame(args) => blame::run(args).await,
             Command::Check(args) => check::run(args).await,
+            Command::Compare(args) => experiment::compare(args).await,
             Command::Demo(args) => demo::run(args).await,
+            Command::Proxy(args) => proxy::run(args).await,
             Command::Report(args) => report::run(args).await,
+            Command::Run(args) => experiment::run(args).await,
             Command::Serve(args) => serve::run(args).await,
+            Command::Tune(args) => tune::run(args).await,
         }
     });
     // A question on the terminal that nobody has answered must not hold the end up.

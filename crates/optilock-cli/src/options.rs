@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use optilock::Backoff;
-use optilock_lab::Rate;
+use optilock_lab::{Leg, Rate};
 
 use crate::duration;
 
@@ -86,6 +86,16 @@ pub(crate) fn workers(text: &str) -> Result<usize, String> {
     }
 }
 
+/// The time of one way: `10ms`, or mean and standard deviation as `10ms:2ms`.
+pub(crate) fn leg(text: &str) -> Result<Leg, String> {
+    let (mean, deviation) = text.split_once(':').unwrap_or((text, "0"));
+    let part = |text| duration::parse(text).map_err(|error| error.to_string());
+    Ok(Leg {
+        mean: part(mean)?,
+        deviation: part(deviation)?,
+    })
+}
+
 /// The name of an object: a DNS subdomain.
 pub(crate) fn name(text: &str) -> Result<String, String> {
     const MAX: usize = 253;
@@ -121,7 +131,7 @@ fn not_negative(text: &str) -> Result<f64, String> {
     }
 }
 
-fn qps(text: &str) -> Result<f32, String> {
+pub(crate) fn qps(text: &str) -> Result<f32, String> {
     match text.parse() {
         Ok(qps) if (0.0..=f32::MAX).contains(&qps) => Ok(qps),
         _ => Err(
@@ -130,7 +140,7 @@ fn qps(text: &str) -> Result<f32, String> {
     }
 }
 
-fn burst(text: &str) -> Result<u32, String> {
+pub(crate) fn burst(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(burst @ 1..) => Ok(burst),
         _ => Err(format!(

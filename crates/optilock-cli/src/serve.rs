@@ -121,7 +121,7 @@ impl From<ListenError> for Failure {
     }
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     const ADVICE: &str = "give an address and a port, as 127.0.0.1:6443, [::1]:0 or localhost:0";
     if let Some(port) = text.strip_prefix(':') {
         return Err(format!(

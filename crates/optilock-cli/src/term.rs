@@ -105,6 +105,14 @@ impl Screen {
         }
     }
 
+    /// Writes the progress line anew.
+    pub(crate) fn show_progress(&self, done: u64, what: String) {
+        if let Some(bar) = &self.progress {
+            bar.set_position(done);
+            bar.set_message(what);
+        }
+    }
+
     /// Takes the progress line away.
     pub(crate) fn end_progress(&mut self) {
         if let Some(bar) = self.progress.take() {
@@ -117,6 +125,11 @@ impl Drop for Screen {
     fn drop(&mut self) {
         self.end_progress();
     }
+}
+
+/// Says something on stderr. A program that has things to clean up doesn't die because nobody listens.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// Asks a question on the terminal; `None` where there is nobody to ask.

@@ -5,7 +5,7 @@ use std::{error::Error as StdError, path::PathBuf};
 use kube::{config::KubeconfigError, core::Status};
 use tower::timeout::error::Elapsed;
 
-use crate::CounterError;
+use crate::{CounterError, PlanError, history::History};
 
 /// A kubeconfig that can't be used. Nothing was sent to any server.
 #[derive(Debug, thiserror::Error)]
@@ -162,6 +162,12 @@ pub enum AttemptError {
     /// The strategy's time or attempts were used up before it had an answer.
     #[error(transparent)]
     Interrupted(#[from] optilock::Interrupt),
+    /// A `test` of a JSON patch has failed: somebody else was faster.
+    #[error("{}", describe(.0))]
+    TestFailed(#[source] kube::Error),
+    /// The object can't be written as JSON.
+    #[error("the object can't be written as JSON: {0}")]
+    Encode(#[source] serde_json::Error),
     /// optilock's update failed.
     #[error(transparent)]
     Update(#[from] optilock::UpdateError),
@@ -172,10 +178,10 @@ pub enum AttemptError {
 #[non_exhaustive]
 pub enum Error {
     /// There is an object of that name, which the lab didn't create and so doesn't touch.
-    #[error(
-        "there is already a Deployment {name:?} in namespace {namespace:?}; it was left as it is"
-    )]
+    #[error("there is already a {kind} {name:?} in namespace {namespace:?}; it was left as it is")]
     AlreadyExists {
+        /// The object's kind.
+        kind: String,
         /// The object's namespace.
         namespace: String,
         /// The object's name.
@@ -223,17 +229,60 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// What came of something that had to be cleaned up after.
+    pub(crate) fn and_cleaned<T>(
+        outcome: Result<T, Self>,
+        cleaned: Result<(), CleanupError>,
+    ) -> Result<T, Self> {
+        match (outcome, cleaned) {
+            (outcome, Ok(())) => outcome,
+            (Ok(_), Err(cleanup)) => Err(cleanup.into()),
+            (Err(error), Err(cleanup)) => Err(Self::Both {
+                error: Box::new(error),
+                cleanup,
+            }),
+        }
+    }
+}
+
+/// Why a run in virtual time has no outcome.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SimulateError {
+    /// The plan can't be run.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The runtime could not be made.
+    #[error("no runtime could be made: {0}")]
+    Runtime(#[source] std::io::Error),
+    /// There was nothing to try.
+    #[error("nothing was tried")]
+    Nothing,
+    /// The run failed.
+    #[error("{error}")]
+    Run {
+        /// Why.
+        #[source]
+        error: Box<Error>,
+        /// What was recorded up to then.
+        history: Box<History>,
+    },
+}
+
 /// An object of a run that may still be on the server.
 #[derive(Debug, thiserror::Error)]
-#[error("Deployment {name:?} in namespace {namespace:?} could not be deleted: {reason}")]
+#[error("{kind} {name:?} in namespace {namespace:?} could not be deleted: {reason}")]
 #[non_exhaustive]
 pub struct CleanupError {
+    /// The object's kind.
+    pub kind: String,
     /// The object's namespace.
     pub namespace: String,
     /// The object's name.
     pub name: String,
     /// Why it could not be deleted.
-    pub reason: CleanupFailure,
+    pub reason: Box<CleanupFailure>,
 }
 
 /// Why an object of a run could not be deleted.

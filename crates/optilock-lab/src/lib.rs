@@ -33,30 +33,44 @@
 
 mod blame;
 pub mod check;
+mod cleanup;
+mod crew;
 mod error;
 mod event;
+mod feed;
 pub mod history;
+mod network;
 mod report;
+mod route;
 mod run;
 mod seed;
 mod strategy;
 mod target;
 mod transport;
+mod tune;
 mod worker;
 mod workload;
 
 pub use blame::{Blame, BlameError, FieldManager, ObjectRef, Pair, Share, blame};
-pub use error::{AttemptError, CleanupError, CleanupFailure, Error, ServerError, TargetError};
+pub use error::{
+    AttemptError, CleanupError, CleanupFailure, Error, ServerError, SimulateError, TargetError,
+};
 pub use event::{Event, EventKind, Events};
+pub use network::{Answer, Fault, FaultError, FaultKind, Leg, Network};
 pub use report::Report;
 pub use run::{
-    CounterSummary, Least, LegSummary, Percentiles, RequestCounts, RunSummary, Summary,
-    TargetSummary, ThrottleSummary, TimeSummary, UpdateCounts, VerdictSummary, ViolatedRule,
-    WorkloadSummary,
+    CounterSummary, Glance, Least, LegSummary, Percentiles, Plan, PlanError, Progress,
+    RequestCounts, RunSummary, Summary, TargetSummary, ThrottleSummary, TimeSummary, Trial, Until,
+    UpdateCounts, VerdictSummary, ViolatedRule, Workload, WorkloadSummary, simulate,
 };
 pub use seed::{Experiment, Outcome, Runner, Setup, Winners, Writer};
-pub use strategy::{Once, OptilockCombined, OptilockUpdate, RetryOnConflict, Strategy};
+pub use strategy::{
+    Apply, BlindPut, Decorrelated, FullJitter, JsonPatch, KubeDefault, LeaseLock, MergePatch,
+    NAMES, Once, OptilockCombined, OptilockUpdate, RetryOnConflict, Strategy, UnknownStrategy,
+    WatchFed, named,
+};
 pub use target::Target;
 pub use transport::{Rate, TimeShares, TokenBucket};
+pub use tune::{Contention, Expected, Tuned, tune};
 pub use worker::{Update, Worker};
-pub use workload::CounterError;
+pub use workload::{Change, CounterError};

@@ -5,12 +5,10 @@
 
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
-use kube::ResourceExt;
 use optilock::Backoff;
 use optilock_lab::{
-    AttemptError, Events, Experiment, Once, OptilockUpdate, RetryOnConflict, Runner, Setup,
-    Strategy, Target, Update, Winners, Worker,
+    BlindPut, Events, Experiment, Once, OptilockUpdate, RetryOnConflict, Runner, Setup, Strategy,
+    Target, Winners,
     check::{Rule, Verdict, check},
     history::{Clock, Header, History, Recorder, Writer},
 };
@@ -48,9 +46,7 @@ fn told(verdict: &Verdict) -> String {
 
 #[tokio::test]
 async fn the_demos_experiments_lose_nothing() {
-    let retry = RetryOnConflict {
-        backoff: Backoff::new(10, std::time::Duration::from_millis(10)),
-    };
+    let retry = RetryOnConflict::new(Backoff::new(10, std::time::Duration::from_millis(10)));
     let strategies: Vec<Arc<dyn Strategy>> =
         vec![Arc::new(Once), Arc::new(retry), Arc::new(OptilockUpdate)];
     let verdict = check(&recorded(strategies, 5).await);
@@ -63,30 +59,6 @@ async fn the_demos_experiments_lose_nothing() {
     // A creation and a deletion of each, one update of the first and five of the others.
     assert_eq!(totals.writes, 2 * 3 + 1 + 5 + 5);
     assert!(totals.conflicts >= 4 * 3);
-}
-
-/// A PUT without a resourceVersion, which overwrites whatever is there.
-#[derive(Debug)]
-struct BlindPut;
-
-impl Strategy for BlindPut {
-    fn id(&self) -> &'static str {
-        "blind-put"
-    }
-
-    fn update<'a>(&'a self, worker: &'a Worker) -> BoxFuture<'a, Result<Update, AttemptError>> {
-        Box::pin(async move {
-            let get = worker.api().get(worker.name()).await;
-            let mut object = get.map_err(AttemptError::Api)?;
-            let old = object.resource_version().unwrap();
-            let value = worker.increment(&mut object)?;
-            object.metadata.resource_version = None;
-            let params = Worker::post_params();
-            let put = worker.api().replace(worker.name(), &params, &object).await;
-            let new = put.map_err(AttemptError::Api)?.resource_version().unwrap();
-            Ok(Update { value, old, new })
-        })
-    }
 }
 
 #[tokio::test]

@@ -79,7 +79,7 @@ fn retry(steps: i64) -> Experiment {
     let backoff = Backoff::new(steps, Duration::from_millis(10))
         .with_factor(1.0)
         .with_jitter(0.1);
-    experiment(RetryOnConflict { backoff }, Winners::All)
+    experiment(RetryOnConflict::new(backoff), Winners::All)
 }
 
 fn experiment(strategy: impl Strategy + 'static, winners: Winners) -> Experiment {
@@ -286,7 +286,7 @@ impl Strategy for Meddled {
             let (api, name) = (worker.api(), worker.name());
             let mut object = api.get(name).await.map_err(AttemptError::Api)?;
             let old = object.resource_version().unwrap();
-            let value = worker.increment(&mut object)?;
+            let value = worker.change(&mut object)?;
             let left = self.times.load(Ordering::Relaxed);
             if left > 0 {
                 self.times.store(left - 1, Ordering::Relaxed);

@@ -33,6 +33,17 @@ impl Authentication {
         Self::Token(digest(token))
     }
 
+    /// Whether a request bears the token of the port itself.
+    #[cfg(feature = "tls")]
+    pub(crate) fn admits(&self, headers: &HeaderMap) -> bool {
+        bearer(headers).is_some_and(|token| self.is_own(token))
+    }
+
+    fn is_own(&self, token: &str) -> bool {
+        // Digests are compared, so that the time of the comparison says nothing about the token.
+        matches!(self, Self::Token(expected) if digest(token) == *expected)
+    }
+
     /// Who sends a request: whoever has the token, or a service account by a token of its own. In process no token is
     /// needed, but one that is sent counts.
     ///
@@ -43,13 +54,7 @@ impl Authentication {
         headers: &HeaderMap,
         registry: &Registry,
     ) -> Result<User, Status> {
-        let sent = headers
-            .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token.trim());
-        let known = match (self, sent) {
+        let known = match (self, bearer(headers)) {
             (Self::InProcess, None) => return Ok(User::admin()),
             (Self::Token(_), None) => None,
             (_, Some(token)) => self.user_of(token, &[], registry).await.ok(),
@@ -68,9 +73,7 @@ impl Authentication {
         audiences: &[String],
         registry: &Registry,
     ) -> Result<(User, Vec<String>), Refused> {
-        // Digests are compared, so that the time of the comparison says nothing about the token.
-        let is_own = matches!(self, Self::Token(expected) if digest(token) == *expected);
-        if !is_own {
+        if !self.is_own(token) {
             return registry.token_user(token, audiences).await;
         }
         let own = ISSUER.to_owned();
@@ -79,6 +82,12 @@ impl Authentication {
         }
         Ok((User::admin(), vec![own]))
     }
+}
+
+/// The bearer token of a request.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 fn digest(token: &str) -> [u8; 32] {

@@ -3,6 +3,8 @@
 mod authority;
 mod credentials;
 mod listener;
+mod port;
 
 pub(crate) use authority::Authority;
 pub use listener::{ListenError, Listener};
+pub use port::Port;

@@ -8,10 +8,13 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
-    Header, History, Operation, Outcome, Record, ResourceVersion, Verb,
+    Header, History, Operation, Outcome, Record, ResourceVersion, Span, Verb,
     request::{Asked, Told},
 };
-use crate::transport::Actor;
+use crate::{
+    transport::{Actor, Origin},
+    workload,
+};
 
 /// Records every request for an object that goes through a client, as an operation of a [`History`].
 ///
@@ -108,10 +111,10 @@ async fn pass(
     let Some(asked) = Asked::of(&request) else {
         return server.send(request).await;
     };
-    let actor = request.extensions().get::<Actor>().copied();
+    let origin = request.extensions().get::<Origin>().cloned();
     let (parts, body) = request.into_parts();
     let body = body.collect_bytes().await?;
-    let mut entry = Entry::begin(books, asked, actor, Told::by(&body));
+    let mut entry = Entry::begin(books, asked, origin, Told::by(&body));
     let answer = server
         .send(Request::from_parts(parts, Body::from(body)))
         .await?;
@@ -125,18 +128,18 @@ async fn pass(
 struct Entry<'a> {
     books: &'a Books,
     asked: Asked,
-    actor: Option<Actor>,
+    origin: Option<Origin>,
     sent: Told,
     invoke_ns: u64,
     answer: Option<(StatusCode, Told)>,
 }
 
 impl<'a> Entry<'a> {
-    fn begin(books: &'a Books, asked: Asked, actor: Option<Actor>, sent: Told) -> Self {
+    fn begin(books: &'a Books, asked: Asked, origin: Option<Origin>, sent: Told) -> Self {
         Self {
             books,
             asked,
-            actor,
+            origin,
             sent,
             invoke_ns: books.now(),
             answer: None,
@@ -195,7 +198,8 @@ impl<'a> Entry<'a> {
                 .insert(path.clone(), (uid.clone(), kind.clone()));
         }
 
-        let view = (self.actor, path);
+        let actor = self.origin.as_ref().map(|origin| origin.actor);
+        let view = (actor, path);
         let seen = known.seen.get(&view).copied();
         let base = match verb {
             Verb::Update => self.sent.version().or(seen.map(|(rv, _)| rv)),
@@ -205,26 +209,43 @@ impl<'a> Entry<'a> {
         let old = seen
             .filter(|(rv, _)| Some(*rv) == base)
             .and_then(|(_, value)| value);
+        let worker = match actor {
+            Some(Actor::Worker(worker)) => Some(worker),
+            _ => None,
+        };
         let add = match (verb, old, self.sent.value()) {
+            _ if self.asked.is_subresource || self.asked.resource != workload::RESOURCE => 0,
             (Verb::Update, Some(old), Some(new)) => new.saturating_sub(old),
-            (Verb::Patch, ..) if self.sent.value().is_none() => 0,
-            _ if self.asked.is_subresource => 0,
+            (Verb::Update, _, None) => 0,
+            // What a patch of somebody else's changes can't be told.
+            (Verb::Patch, ..) if worker.is_none() => 0,
             _ => 1,
         };
         let value = match made {
             Some(told) => told.value(),
+            // A patch says only a part of the object.
+            None if verb == Verb::Patch => None,
             None => self.sent.value(),
         };
         if let Some(rv) = rv {
             known.seen.insert(view, (rv, value));
         }
-        let worker = self.actor.and_then(|Actor(number)| number.checked_sub(1));
-        let op_id = match worker {
-            Some(worker) => format!("worker-{worker}"),
-            None => {
-                known.alone += 1;
-                format!("run-{}", known.alone)
+        let op_id = match (&self.origin, worker, base) {
+            // Whatever else a worker writes is not its update.
+            _ if self.asked.resource != workload::RESOURCE => known.alone(),
+            (Some(origin), Some(worker), _) => format!("worker-{worker}-{}", origin.update),
+            // Attempts at one write of what the workers share start from one version.
+            (
+                Some(Origin {
+                    actor: Actor::Shared,
+                    ..
+                }),
+                _,
+                Some(base),
+            ) => {
+                format!("shared-{}-{base}", self.asked.path)
             }
+            _ => known.alone(),
         };
         Some(Operation {
             op_id: op_id.into(),
@@ -241,8 +262,38 @@ impl<'a> Entry<'a> {
             value,
             add,
             cached: self.asked.cached,
-            spans: Vec::new(),
+            spans: self.spans(return_ns),
         })
+    }
+}
+
+impl Entry<'_> {
+    /// What lay between this request and the one before, and the request itself.
+    fn spans(&self, return_ns: u64) -> Vec<Span> {
+        let Some(origin) = &self.origin else {
+            return Vec::new();
+        };
+        let before = origin.spells.iter().filter_map(|spell| {
+            Some(Span {
+                what: spell.activity.span()?.into(),
+                start_ns: self.books.at(spell.start),
+                end_ns: self.books.at(spell.end),
+            })
+        });
+        let server = Span {
+            what: "server".into(),
+            start_ns: self.invoke_ns,
+            end_ns: return_ns,
+        };
+        before.chain([server]).collect()
+    }
+}
+
+impl Known {
+    /// The op-id of a request that is no attempt of an update.
+    fn alone(&mut self) -> String {
+        self.alone += 1;
+        format!("run-{}", self.alone)
     }
 }
 
@@ -258,6 +309,11 @@ impl Drop for Entry<'_> {
 
 impl Books {
     fn now(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        self.at(Instant::now())
+    }
+
+    fn at(&self, instant: Instant) -> u64 {
+        let passed = instant.saturating_duration_since(self.started);
+        u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX)
     }
 }

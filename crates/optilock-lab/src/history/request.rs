@@ -1,10 +1,15 @@
 //! What a request asks of which object.
 
-use http::{Method, Request, StatusCode};
+use std::collections::HashMap;
+
+use http::{Request, StatusCode};
 use serde::Deserialize;
 
 use super::{Outcome, ResourceVersion, Verb};
-use crate::workload::COUNTER;
+use crate::{
+    route::{Asks, Route, has},
+    workload,
+};
 
 /// A request for one object, by its verb and path.
 #[derive(Debug, Clone)]
@@ -23,44 +28,22 @@ pub(super) struct Asked {
 impl Asked {
     /// None for a list, a watch, and what isn't about objects.
     pub(super) fn of<B>(request: &Request<B>) -> Option<Self> {
-        let uri = request.uri();
-        let segments: Vec<&str> = uri
-            .path()
-            .split('/')
-            .filter(|part| !part.is_empty())
-            .collect();
-        let mut at = match *segments.first()? {
-            "apis" => 3,
-            "api" => 2,
+        let route = Route::of(request.method(), request.uri())?;
+        let verb = match (route.asks, &route.name) {
+            (Asks::Create, None) => Verb::Create,
+            (Asks::Get, Some(_)) if !route.is_subresource => Verb::Get,
+            (Asks::Update, Some(_)) => Verb::Update,
+            (Asks::Patch, Some(_)) => Verb::Patch,
+            (Asks::Delete, Some(_)) => Verb::Delete,
             _ => return None,
         };
-        if segments.get(at) == Some(&"namespaces") && segments.len() > at + 2 {
-            at += 2;
-        }
-        let resource = *segments.get(at)?;
-        let name = segments.get(at + 1).copied();
-        let is_subresource = segments.len() > at + 2;
-        let asks = |pair: &str| {
-            uri.query()
-                .is_some_and(|query| query.split('&').any(|one| one == pair))
-        };
-        let method = request.method();
-        let verb = match name {
-            None if method == Method::POST => Verb::Create,
-            Some(_) if method == Method::GET && !is_subresource => Verb::Get,
-            Some(_) if method == Method::PUT => Verb::Update,
-            Some(_) if method == Method::PATCH => Verb::Patch,
-            Some(_) if method == Method::DELETE => Verb::Delete,
-            _ => return None,
-        };
-        let end = segments.len().min(at + 2);
         Some(Self {
             verb,
-            path: segments[..end].join("/"),
-            resource: resource.to_owned(),
-            name: name.map(str::to_owned),
-            is_subresource,
-            cached: asks("resourceVersion=0"),
+            path: route.path,
+            resource: route.resource,
+            name: route.name,
+            is_subresource: route.is_subresource,
+            cached: has(request.uri(), "resourceVersion", &["0"]),
         })
     }
 }
@@ -81,7 +64,9 @@ pub(super) struct Metadata {
     pub(super) uid: Option<String>,
     resource_version: Option<String>,
     #[serde(default)]
-    labels: Option<std::collections::HashMap<String, String>>,
+    labels: Option<HashMap<String, String>>,
+    #[serde(default)]
+    annotations: Option<HashMap<String, String>>,
 }
 
 impl Told {
@@ -100,7 +85,13 @@ impl Told {
     }
 
     pub(super) fn value(&self) -> Option<i64> {
-        self.metadata.labels.as_ref()?.get(COUNTER)?.parse().ok()
+        let Metadata {
+            labels,
+            annotations,
+            ..
+        } = &self.metadata;
+        let nothing = HashMap::new();
+        workload::count_in(labels.as_ref()?, annotations.as_ref().unwrap_or(&nothing))
     }
 
     /// What an answer of this kind means.

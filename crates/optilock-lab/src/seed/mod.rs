@@ -1,6 +1,5 @@
 //! The seed's experiments: a few workers add one to a counter in the same object at the same time.
 
-mod cleanup;
 mod foreign;
 mod outcome;
 mod settle;
@@ -17,11 +16,12 @@ pub use outcome::{Outcome, Winners};
 
 use crate::{
     Error, EventKind, Events, Rate, Strategy, Target, TokenBucket, Update, Worker,
-    transport::{Activity, FirstRound, Ledger, Probe, instrument},
+    cleanup::Cleanup,
+    crew::Crew,
+    transport::{Activity, Actor, FirstRound, Ledger, instrument},
     worker::version,
-    workload,
+    workload::{self, Change},
 };
-use cleanup::Cleanup;
 
 /// How often an experiment that a foreign write has spoilt is done at most.
 const MAX_TRIES: u32 = 3;
@@ -59,7 +59,7 @@ pub struct Runner {
     target: Target,
     setup: Setup,
     events: Events,
-    cleanup: Cleanup,
+    cleanup: Cleanup<Deployment>,
     controlled: Option<bool>,
     rng: StdRng,
 }
@@ -69,12 +69,7 @@ impl Runner {
     pub fn new(target: Target, setup: Setup, events: Events) -> Self {
         let mut rng = StdRng::seed_from_u64(setup.seed);
         let run_id = format!("{:016x}", rng.random::<u64>());
-        let cleanup = Cleanup::new(
-            target.clone(),
-            setup.namespace.clone(),
-            setup.name.clone(),
-            run_id,
-        );
+        let cleanup = Cleanup::new(&target, &setup.namespace, &setup.name, &run_id);
         Self {
             controlled: target.has_controllers(),
             target,
@@ -104,17 +99,7 @@ impl Runner {
         for attempt in 1.. {
             let outcome = self.try_once(experiment).await;
             let cleaned = self.clean_up().await;
-            let outcome = match (outcome, cleaned) {
-                (Ok(outcome), Ok(())) => outcome,
-                (Ok(_), Err(cleanup)) => return Err(cleanup.into()),
-                (Err(error), Ok(())) => return Err(error),
-                (Err(error), Err(cleanup)) => {
-                    return Err(Error::Both {
-                        error: Box::new(error),
-                        cleanup,
-                    });
-                }
-            };
+            let outcome = Error::and_cleaned(outcome, cleaned)?;
             if outcome.foreign_versions > 0 {
                 self.events.emit(EventKind::ForeignWrite {
                     writers: outcome.foreign_writers.clone(),
@@ -148,12 +133,12 @@ impl Runner {
         });
         let ledger = Ledger::open();
         let bucket = experiment.throttle.map(TokenBucket::new).map(Arc::new);
-        let probe = ledger.probe();
+        let probe = ledger.probe(Actor::Run);
         let client = instrument(self.target.client(), bucket.clone(), &probe, None);
         let api: Api<Deployment> = Api::namespaced(client.clone(), &self.setup.namespace);
 
         self.events.emit(EventKind::Creating);
-        let created = self.cleanup.create(&client).await?;
+        let created = self.cleanup.create(&client, workload::deployment).await?;
         self.events.emit(EventKind::Created {
             name: self.setup.name.clone(),
         });
@@ -192,8 +177,8 @@ impl Runner {
             winners: experiment.winners,
             final_value,
             succeeded: updates.len(),
-            conflicts: account.conflicts,
-            requests: account.requests,
+            conflicts: account.requests.conflicts,
+            requests: account.requests.total(),
             took: account.took,
             shares: account.shares,
             foreign_versions,
@@ -222,26 +207,21 @@ impl Runner {
     /// The workers, in the order in which they start.
     fn crowd(&mut self, ledger: &Arc<Ledger>, bucket: Option<&Arc<TokenBucket>>) -> Vec<Member> {
         let round = FirstRound::new(self.setup.workers);
-        let combiner = Arc::default();
+        let crew = Crew::new(
+            self.target.client(),
+            &self.setup.namespace,
+            bucket.cloned(),
+            ledger,
+            Change::Counter,
+        );
+        let shared = crew.object(&self.setup.name);
         let mut crowd: Vec<_> = (0..self.setup.workers)
             .map(|index| {
-                let (probe, ticket) = (ledger.probe(), round.ticket());
-                let client = instrument(
-                    self.target.client(),
-                    bucket.cloned(),
-                    &probe,
-                    Some(ticket.clone()),
-                );
-                let worker = Worker {
-                    index,
-                    api: Api::namespaced(client, &self.setup.namespace),
-                    name: self.setup.name.clone(),
-                    seed: self.rng.random(),
-                    ticket,
-                    combiner: Arc::clone(&combiner),
-                    events: self.events.clone(),
-                };
-                Member { worker, probe }
+                let ticket = round.ticket();
+                let seat = crew.seat(index, self.rng.random(), Some(ticket));
+                Member {
+                    worker: seat.worker(&shared, 0, self.events.clone()),
+                }
             })
             .collect();
         crowd.shuffle(&mut self.rng);
@@ -253,7 +233,6 @@ impl Runner {
 #[derive(Debug)]
 struct Member {
     worker: Worker,
-    probe: Probe,
 }
 
 /// Lets all workers update at the same time; the updates that were accepted.
@@ -277,12 +256,15 @@ async fn race(
 impl Member {
     async fn take_part(self, strategy: &dyn Strategy, events: &Events) -> Option<Update> {
         // The others wait for this worker's read only as long as it lives.
-        let Self { worker, probe } = &self;
-        let _arrival = worker.ticket.arrive_when_dropped();
+        let Self { worker } = &self;
+        let _arrival = worker
+            .ticket
+            .as_ref()
+            .map(|ticket| ticket.arrive_when_dropped());
         let index = worker.index;
-        probe.enter(Activity::Working);
+        worker.probe.enter(Activity::Working);
         let updated = strategy.update(worker).await;
-        probe.enter(Activity::Idle);
+        worker.probe.enter(Activity::Idle);
         match updated {
             Ok(update) => {
                 events.emit(EventKind::Written {

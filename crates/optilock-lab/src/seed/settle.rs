@@ -19,7 +19,7 @@ const NO_CONTROLLER: Duration = Duration::from_secs(3);
 /// The longest wait for rest.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A server that ends watches at once is not asked for the next one in a tight loop.
-pub(super) const BEFORE_NEXT_WATCH: Duration = Duration::from_millis(100);
+const BEFORE_NEXT_WATCH: Duration = Duration::from_millis(100);
 
 /// How the wait ended.
 #[derive(Debug)]

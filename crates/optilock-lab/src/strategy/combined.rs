@@ -20,6 +20,11 @@ impl Strategy for OptilockCombined {
         Self::ID
     }
 
+    /// Everybody's update in one PUT, whose answer is what the next one starts from.
+    fn least_requests(&self, workers: usize) -> f64 {
+        1.0 / workers.max(1) as f64
+    }
+
     fn update<'a>(&'a self, worker: &'a Worker) -> BoxFuture<'a, Result<Update, AttemptError>> {
         Box::pin(async move {
             // One read is for all who share the handle: nobody can wait for the others' reads.
@@ -31,13 +36,12 @@ impl Strategy for OptilockCombined {
                     .attempt_timeout(Duration::MAX)
             });
             let member = worker.clone();
-            let combined = combiner
-                .apply(move |object: &mut Deployment| {
-                    let base = worker::version(object);
-                    let value = member.increment(object)?;
-                    Ok::<_, optilock::BoxError>((value, base))
-                })
-                .await?;
+            let combined = combiner.apply(move |object: &mut Deployment| {
+                let base = worker::version(object);
+                let value = member.change(object)?;
+                Ok::<_, optilock::BoxError>((value, base))
+            });
+            let combined = worker.waiting(combined).await?;
             let (value, old) = combined.value;
             Ok(Update {
                 value,

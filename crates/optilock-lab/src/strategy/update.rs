@@ -36,7 +36,7 @@ impl Strategy for OptilockUpdate {
                     }
                 })
                 .apply(|object| {
-                    value = worker.increment(object)?;
+                    value = worker.change(object)?;
                     Ok(())
                 })
                 .await?;

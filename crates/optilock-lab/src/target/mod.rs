@@ -2,10 +2,11 @@
 
 mod connect;
 
-use std::{path::Path, time::Duration};
+use std::{net::IpAddr, path::Path, time::Duration};
 
 use futures::future::try_join_all;
 use http::Uri;
+use jiff::Timestamp;
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
 };
@@ -14,6 +15,7 @@ use kube::{
     api::PostParams,
     config::{KubeConfigOptions, Kubeconfig},
 };
+use tokio::time::Instant;
 
 use optilock_apiserver::Server;
 
@@ -30,6 +32,7 @@ pub struct Target {
     client: Client,
     address: String,
     has_controllers: Option<bool>,
+    is_simulated: bool,
 }
 
 impl std::fmt::Debug for Target {
@@ -66,6 +69,7 @@ impl Target {
             client: connect::connect(&config).map_err(malformed)?,
             address: address.trim_end_matches('/').to_owned(),
             has_controllers: None,
+            is_simulated: false,
         })
     }
 
@@ -91,7 +95,32 @@ impl Target {
             client,
             address: address.into(),
             has_controllers,
+            is_simulated: false,
         }
+    }
+
+    /// A server of its own for a run in virtual time, without controllers; its randomness comes from the seed and its clock
+    /// is tokio's.
+    pub(crate) fn simulated(seed: u64) -> Self {
+        let start = Instant::now();
+        let server = Server::builder()
+            .controllers([])
+            .seed(seed)
+            .clock(move || {
+                Timestamp::UNIX_EPOCH
+                    .saturating_add(start.elapsed())
+                    .unwrap_or(Timestamp::MAX)
+            })
+            .build();
+        Self {
+            is_simulated: true,
+            ..Self::from_client(server.client(), "(simulated)", Some(false))
+        }
+    }
+
+    /// Whether its time is tokio's and not the world's.
+    pub fn is_simulated(&self) -> bool {
+        self.is_simulated
     }
 
     /// The same server, with a client whose requests are recorded.
@@ -110,6 +139,17 @@ impl Target {
     /// The server's address, for people.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Whether the server is in this process or on this machine.
+    pub fn is_local(&self) -> bool {
+        let Ok(uri) = self.address.parse::<Uri>() else {
+            // Not an address at all: in process.
+            return true;
+        };
+        let host = uri.host().unwrap_or_default();
+        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
     }
 
     pub(crate) fn has_controllers(&self) -> Option<bool> {

@@ -3,7 +3,8 @@
 use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
+use tokio::time::Instant;
 use tower::{Layer, Service};
 
 use super::{Activity, Probe};
@@ -53,18 +54,32 @@ where
     }
 
     fn call(&mut self, mut request: Request<A>) -> Self::Future {
-        let is_update = request.method() == Method::PUT;
+        let method = request.method().clone();
+        let is_json_patch = request
+            .headers()
+            .get(CONTENT_TYPE)
+            .is_some_and(|kind| kind == "application/json-patch+json");
         let probe = self.probe.clone();
         // For the recorder, which stands behind all meters.
-        request.extensions_mut().insert(probe.actor());
+        request.extensions_mut().insert(probe.send(&method));
+        let sent = Instant::now();
         let answer = self.inner.call(request);
         Box::pin(async move {
-            probe.count_request();
-            probe.enter(Activity::AwaitingServer);
             let answer = answer.await;
-            let conflict = matches!(&answer, Ok(answer) if is_update && answer.status() == StatusCode::CONFLICT);
+            let is_write = method != Method::GET;
+            let status = answer.as_ref().ok().map(Response::status);
+            let conflict = is_write
+                && match status {
+                    Some(StatusCode::CONFLICT) => true,
+                    // How a `test` fails.
+                    Some(StatusCode::UNPROCESSABLE_ENTITY) => is_json_patch,
+                    _ => false,
+                };
             if conflict {
                 probe.count_conflict();
+            }
+            if is_write && status.is_some_and(|status| status.is_success()) {
+                probe.accepted_after(sent.elapsed());
             }
             // Until the next request, a worker whose update was refused does nothing but wait for its next attempt. One
             // that gives up instead is done at once.

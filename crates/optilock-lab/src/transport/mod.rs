@@ -12,7 +12,7 @@ use tower::ServiceBuilder;
 
 pub(crate) use first_round::{FirstRound, Ticket};
 pub use ledger::TimeShares;
-pub(crate) use ledger::{Activity, Actor, Ledger, Probe};
+pub(crate) use ledger::{Account, Activity, Actor, Ledger, Origin, Probe};
 pub use throttle::{Rate, TokenBucket};
 
 use first_round::FirstRoundLayer;

@@ -59,6 +59,15 @@ pub(super) const ROWS: &[Row] = &[
         size: 5_000,
         live: false,
     },
+    Row {
+        name: "no-false-alarm",
+        about: "histories of correct servers with faults: the checker accuses none of them",
+        package: "optilock-lab",
+        target: "check_bugs",
+        test: "a_correct_server_is_never_accused",
+        size: 10_000,
+        live: false,
+    },
 ];
 
 #[cfg(test)]

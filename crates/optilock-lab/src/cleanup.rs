@@ -1,21 +1,24 @@
 //! What a run has created, so that it can be deleted whatever happens.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt::Debug, marker::PhantomData, sync::Arc, time::Duration};
 
 use futures::TryStreamExt;
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::NamespaceResourceScope;
 use kube::{
-    Api, Client, ResourceExt,
-    api::{DeleteParams, Preconditions, WatchEvent, WatchParams},
+    Api, Client, Resource, ResourceExt,
+    api::{DeleteParams, ObjectMeta, Preconditions, WatchEvent, WatchParams},
 };
 use parking_lot::Mutex;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::task::JoinHandle;
 
-use super::settle::BEFORE_NEXT_WATCH;
-use crate::{CleanupError, CleanupFailure, Error, Target, Worker, worker::version, workload};
+use crate::{CleanupError, CleanupFailure, Error, Target, Worker};
 
 /// Tells an object of this run from another one of the same name, where the answer to its creation was lost.
 const RUN_ANNOTATION: &str = "optilock-lab-run";
+
+/// A server that ends watches at once is not asked for the next one in a tight loop.
+const BEFORE_NEXT_WATCH: Duration = Duration::from_millis(100);
 
 /// How long one deletion may take, finalizers included.
 const DELETE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -25,12 +28,13 @@ const DELETE_TIMEOUT: Duration = Duration::from_secs(30);
 /// It knows of the object before the server does, so that no way out of a run leaves it behind: an error, a dropped
 /// future, a lost answer.
 #[derive(Debug)]
-pub(crate) struct Cleanup {
+pub(crate) struct Cleanup<K> {
     target: Target,
     namespace: String,
     name: String,
     run_id: String,
     object: Arc<Mutex<Object>>,
+    kind: PhantomData<fn() -> K>,
 }
 
 #[derive(Debug, Default)]
@@ -46,23 +50,36 @@ enum Object {
     Created { uid: String },
 }
 
-impl Cleanup {
-    pub(crate) fn new(target: Target, namespace: String, name: String, run_id: String) -> Self {
+impl<K> Cleanup<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    K: Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    pub(crate) fn new(target: &Target, namespace: &str, name: &str, run_id: &str) -> Self {
         Self {
-            target,
-            namespace,
-            name,
-            run_id,
+            target: target.clone(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            run_id: run_id.to_owned(),
             object: Arc::default(),
+            kind: PhantomData,
         }
     }
 
-    /// Creates the object through `client`, in a task of its own: dropping the future doesn't leave the creation half
-    /// way.
-    pub(crate) async fn create(&self, client: &Client) -> Result<Deployment, Error> {
-        let api: Api<Deployment> = Api::namespaced(client.clone(), &self.namespace);
+    /// Creates the object through `client`, with this metadata, in a task of its own: dropping the future doesn't leave the
+    /// creation half way.
+    pub(crate) async fn create(
+        &self,
+        client: &Client,
+        object: impl FnOnce(ObjectMeta) -> K,
+    ) -> Result<K, Error> {
+        let api: Api<K> = Api::namespaced(client.clone(), &self.namespace);
         let annotations = BTreeMap::from([(RUN_ANNOTATION.to_owned(), self.run_id.clone())]);
-        let object = workload::deployment(&self.name, annotations);
+        let object = object(ObjectMeta {
+            name: Some(self.name.clone()),
+            annotations: Some(annotations),
+            ..ObjectMeta::default()
+        });
         let state = self.object.clone();
         let (answer, answered) = tokio::sync::oneshot::channel();
         *state.lock() = Object::Creating(None);
@@ -95,9 +112,14 @@ impl Cleanup {
 
     fn explain(&self, error: kube::Error) -> Error {
         let (namespace, name) = (self.namespace.clone(), self.name.clone());
+        let kind = K::kind(&()).into_owned();
         if let kube::Error::Api(status) = &error {
             if status.is_already_exists() {
-                return Error::AlreadyExists { namespace, name };
+                return Error::AlreadyExists {
+                    kind,
+                    namespace,
+                    name,
+                };
             }
             let names_namespace =
                 |details: &kube::core::response::StatusDetails| details.kind == "namespaces";
@@ -127,9 +149,10 @@ impl Cleanup {
 
     fn left_behind(&self, reason: CleanupFailure) -> CleanupError {
         CleanupError {
+            kind: K::kind(&()).into_owned(),
             namespace: self.namespace.clone(),
             name: self.name.clone(),
-            reason,
+            reason: Box::new(reason),
         }
     }
 
@@ -147,7 +170,7 @@ impl Cleanup {
             Object::Created { uid } => Some(uid.clone()),
             Object::Unknown | Object::Creating(_) => None,
         };
-        let api: Api<Deployment> = Api::namespaced(self.target.client().clone(), &self.namespace);
+        let api: Api<K> = Api::namespaced(self.target.client().clone(), &self.namespace);
         let uid = match uid {
             Some(uid) => uid,
             None => match self.find_ours(&api).await? {
@@ -174,7 +197,7 @@ impl Cleanup {
     }
 
     /// The uid of an object whose creation was not answered.
-    async fn find_ours(&self, api: &Api<Deployment>) -> Result<Option<String>, CleanupFailure> {
+    async fn find_ours(&self, api: &Api<K>) -> Result<Option<String>, CleanupFailure> {
         let found = api
             .get_opt(&self.name)
             .await
@@ -186,9 +209,9 @@ impl Cleanup {
 
     async fn wait_until_gone(
         &self,
-        api: &Api<Deployment>,
+        api: &Api<K>,
         uid: &str,
-        object: Deployment,
+        object: K,
     ) -> Result<(), CleanupFailure> {
         let failed = |error| CleanupFailure::Server(self.target.failed(error));
         let mut current = Some(object).filter(|object| object.uid().as_deref() == Some(uid));
@@ -198,7 +221,7 @@ impl Cleanup {
                 .fields(&format!("metadata.name={}", self.name))
                 .timeout(seconds);
             let events = api
-                .watch(&params, &version(&object))
+                .watch(&params, &object.resource_version().unwrap_or_default())
                 .await
                 .map_err(failed)?;
             futures::pin_mut!(events);

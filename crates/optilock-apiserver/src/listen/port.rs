@@ -1,0 +1,226 @@
+//! A port with TLS and a token, for any service.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tower::{BoxError, Service, ServiceExt};
+
+use super::credentials::Credentials;
+use super::{Authority, ListenError};
+use crate::http::Authentication;
+use crate::status::{Reason, Status};
+
+/// More connections than this wait to be accepted.
+const MAX_CONNECTIONS: usize = 4096;
+/// A connection that has not finished its TLS handshake or the head of a request by then is closed.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Requests that one HTTP/2 connection may have open. client-go multiplexes all watches of a process.
+const MAX_STREAMS: u32 = 1000;
+/// Dead HTTP/2 connections are found out by this.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+/// Requests that are under way when the server stops get so long to finish.
+const DRAIN: Duration = Duration::from_secs(5);
+/// When the process has no file descriptors left, accepting is tried again after this.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A port on which a service is about to answer: HTTPS (HTTP/1.1 and HTTP/2) with a bearer token.
+///
+/// Connections are queued by the system from the moment that this exists; they are answered while
+/// [`serve_until`](Self::serve_until) runs. For a [`Server`](crate::Server) there is
+/// [`Server::listen`](crate::Server::listen); this is for what stands before an API server.
+pub struct Port {
+    socket: TcpListener,
+    address: SocketAddr,
+    credentials: Credentials,
+}
+
+// Without the credentials.
+impl fmt::Debug for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Port")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+type Answer = Response<UnsyncBoxBody<Bytes, BoxError>>;
+
+impl Port {
+    /// Binds a port; port 0 takes a free one. A certificate authority and a token are made for it.
+    ///
+    /// # Errors
+    /// When the address can't be bound.
+    pub async fn bind(address: SocketAddr) -> Result<Self, ListenError> {
+        Self::certified(address, &Authority::default()).await
+    }
+
+    /// A port whose certificate is of this authority.
+    pub(super) async fn certified(
+        address: SocketAddr,
+        authority: &Authority,
+    ) -> Result<Self, ListenError> {
+        let bind = |source| ListenError::Bind { address, source };
+        let socket = TcpListener::bind(address).await.map_err(bind)?;
+        let bound = socket.local_addr().map_err(bind)?;
+        Ok(Self {
+            credentials: Credentials::generate(bound, authority)?,
+            address: bound,
+            socket,
+        })
+    }
+
+    /// The address with its real port.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A kubeconfig (YAML) with the address, the certificate authority and the token. It is a secret.
+    #[must_use]
+    pub fn kubeconfig(&self) -> String {
+        self.credentials.kubeconfig(self.address)
+    }
+
+    pub(super) fn token(&self) -> &str {
+        &self.credentials.token
+    }
+
+    /// Lets a service answer requests that bear the token, until `shutdown` is ready; the others are answered 401. Requests
+    /// that are under way then get a few seconds to finish.
+    ///
+    /// Where the service fails, the connection breaks, or the stream of HTTP/2.
+    pub async fn serve_until<S>(self, service: S, shutdown: impl Future<Output = ()>)
+    where
+        S: Service<Request<Incoming>, Response = Answer, Error = BoxError>,
+        S: Clone + Send + 'static,
+        S::Future: Send + 'static,
+    {
+        let authentication = Authentication::token(self.token());
+        let guarded = tower::service_fn(move |request: Request<Incoming>| {
+            let (authentication, service) = (authentication.clone(), service.clone());
+            async move {
+                match authentication.admits(request.headers()) {
+                    true => service.oneshot(request).await,
+                    false => Ok(unauthorized()),
+                }
+            }
+        });
+        self.answer(guarded, shutdown, || {}).await;
+    }
+
+    /// Lets a service answer requests until `shutdown` is ready, which `closing` is then told before connections are drained.
+    pub(super) async fn answer<S, B>(
+        self,
+        service: S,
+        shutdown: impl Future<Output = ()>,
+        closing: impl FnOnce(),
+    ) where
+        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.credentials.tls));
+        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let graceful = GracefulShutdown::new();
+        let mut connections = JoinSet::new();
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            // The semaphore is never closed.
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                break;
+            };
+            let stream = tokio::select! {
+                () = &mut shutdown => break,
+                accepted = self.socket.accept() => match accepted {
+                    Ok((stream, _)) => stream,
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                        continue;
+                    }
+                },
+                // Finished connections are collected as they end.
+                Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+            };
+            let (acceptor, service) = (acceptor.clone(), service.clone());
+            let watcher = graceful.watcher();
+            connections.spawn(async move {
+                let _place = place;
+                if let Err(error) = connection(stream, acceptor, service, watcher).await {
+                    tracing::debug!(error, "a connection ended early");
+                }
+            });
+        }
+        drop(self.socket);
+        closing();
+        if tokio::time::timeout(DRAIN, graceful.shutdown())
+            .await
+            .is_err()
+        {
+            tracing::warn!("requests were still under way when the server stopped");
+        }
+        connections.shutdown().await;
+    }
+}
+
+async fn connection<S, B>(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    service: S,
+    watcher: Watcher,
+) -> Result<(), BoxError>
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    // Small frames (watch events) must not wait for more.
+    stream.set_nodelay(true)?;
+    let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream));
+    let stream = handshake.await.map_err(io::Error::from)??;
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .keep_alive_interval(PING_INTERVAL);
+    let serving = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    watcher.watch(serving.into_owned()).await
+}
+
+fn unauthorized() -> Answer {
+    let status = Status::new(401, Reason::Unauthorized, "Unauthorized");
+    let body = Full::new(Bytes::from(status.to_json()));
+    let mut answer = Response::new(body.map_err(|never| match never {}).boxed_unsync());
+    *answer.status_mut() = StatusCode::UNAUTHORIZED;
+    let json = HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(CONTENT_TYPE, json);
+    answer
+}

@@ -1,0 +1,281 @@
+//! `optilock run`, `compare`, `proxy` and `tune`.
+
+// A test fails by panicking.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::{
+    fs,
+    process::{Child, Stdio},
+};
+
+use common::{Serve, optilock, run, text, wait_for};
+use optilock_lab::Summary;
+
+fn summary(json: &str) -> Summary {
+    serde_json::from_str(json).unwrap()
+}
+
+#[test]
+fn a_run_in_virtual_time_is_the_same_again() {
+    let args = [
+        "run",
+        "--virtual",
+        "--strategy",
+        "optilock",
+        "--workers",
+        "10",
+        "--updates",
+        "5",
+        "--seed",
+        "3",
+        "--json",
+        "-",
+    ];
+    let (one, other) = (run(&args), run(&args));
+    assert_eq!(one.code, Some(0), "{one:?}");
+    assert_eq!(one.stdout, other.stdout);
+    let told = summary(&one.stdout);
+    assert_eq!(
+        told.command,
+        args.iter()
+            .fold("optilock".to_owned(), |line, word| line + " " + word)
+    );
+    assert_eq!(told.runs[0].updates.applied, 50);
+}
+
+#[test]
+fn a_comparison_is_kept_in_every_form() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name);
+    let (json, csv, markdown, page) = (file("r.json"), file("r.csv"), file("r.md"), file("r.html"));
+    let histories = file("histories");
+    let said = run(&[
+        "compare",
+        "--virtual",
+        "--strategy",
+        "blind,once,retry-on-conflict,combined",
+        "--workers",
+        "3,6",
+        "--updates",
+        "3",
+        "--seed",
+        "1",
+        "--json",
+        text(&json),
+        "--csv",
+        text(&csv),
+        "--markdown",
+        text(&markdown),
+        "--report",
+        text(&page),
+        "--history",
+        text(&histories),
+    ]);
+    // Blind writes lose updates, and the checker names them.
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(
+        said.stdout.contains("VIOLATED") && said.stdout.contains("blind × 6: "),
+        "{}",
+        said.stdout
+    );
+    let told = summary(&fs::read_to_string(&json).unwrap());
+    assert_eq!(told.runs.len(), 8);
+    assert!(
+        told.runs
+            .iter()
+            .all(|run| run.verdict.ok == (run.strategy != "blind"))
+    );
+    let lines = fs::read_to_string(&csv).unwrap();
+    let lines: Vec<_> = lines.lines().collect();
+    assert_eq!(lines.len(), 9);
+    let commas = lines[0].matches(',').count();
+    assert!(lines.iter().all(|line| line.matches(',').count() == commas));
+    assert!(
+        fs::read_to_string(&markdown)
+            .unwrap()
+            .contains("| combined | 6 |")
+    );
+    assert!(fs::read_to_string(&page).unwrap().contains("<html"));
+    for one in &told.runs {
+        let checked = run(&["check", one.history.as_deref().unwrap()]);
+        let expected = if one.strategy == "blind" { 1 } else { 0 };
+        assert_eq!(checked.code, Some(expected), "{checked:?}");
+    }
+}
+
+#[test]
+fn wrong_usage_says_what_is_right() {
+    for (args, said) in [
+        (&["run"] as &[&str], "--strategy"),
+        (&["run", "--strategy", "hope"], "take one of blind, once,"),
+        (
+            &[
+                "run",
+                "--strategy",
+                "once",
+                "--virtual",
+                "--kubeconfig",
+                "x",
+            ],
+            "cannot be used with",
+        ),
+        (
+            &["run", "--strategy", "once", "--fault", "rain"],
+            "there is no fault \"rain\"",
+        ),
+        (
+            &["run", "--strategy", "apply", "--workload", "quota"],
+            "can't make the change quota",
+        ),
+        (
+            &["run", "--strategy", "once", "--updates", "0"],
+            "can't be 0",
+        ),
+        (
+            &["run", "--strategy", "once", "--reads", "2"],
+            "the share of reads can't be 2",
+        ),
+        (
+            &[
+                "run",
+                "--strategy",
+                "once",
+                "--workers",
+                "501",
+                "--kubeconfig",
+                "x",
+            ],
+            "--max-workers",
+        ),
+        (
+            &["compare", "--workload", "append", "--for", "1s"],
+            "append at most",
+        ),
+        (
+            &["proxy", "--to", "x", "--fault", "hang:p=7"],
+            "p=7 can't be",
+        ),
+        (&["tune", "--workers", "0"], "0 workers"),
+    ] {
+        let told = run(args);
+        assert_eq!(told.code, Some(2), "{args:?}: {told:?}");
+        assert!(told.stderr.contains(said), "{args:?}: {}", told.stderr);
+    }
+}
+
+/// A running `optilock proxy`, which is killed when this goes.
+struct Proxy(Child);
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn through_the_proxy_kubes_default_client_doubles_updates_and_optilock_does_not() {
+    let serve = Serve::start();
+    let out = serve.directory.path().join("faulty");
+    let mut command = optilock(&[
+        "proxy",
+        "--to",
+        serve.kubeconfig(),
+        "--kubeconfig",
+        text(&out),
+        "--seed",
+        "1",
+        "--fault",
+        "504-after-commit:p=0.3:verb=update",
+        "--fault",
+        "drop-answer:p=0.1:verb=create:nth=999",
+    ]);
+    let mut proxy = Proxy(command.stderr(Stdio::piped()).spawn().unwrap());
+    wait_for(&mut proxy.0, "listening on ");
+    let json = serve.directory.path().join("json");
+    let compare = |strategy: &str| {
+        let said = run(&[
+            "run",
+            "--kubeconfig",
+            text(&out),
+            "--strategy",
+            strategy,
+            "--workers",
+            "3",
+            "--updates",
+            "10",
+            "--steps",
+            "unlimited",
+            "--json",
+            text(&json),
+        ]);
+        let told = summary(&fs::read_to_string(&json).unwrap());
+        (said.code, told.runs[0].clone())
+    };
+    let (code, kube) = compare("kube-default");
+    assert_eq!(code, Some(1), "{kube:?}");
+    assert!(kube.counter.excess > 0, "{kube:?}");
+    let (code, optilock) = compare("optilock");
+    assert_eq!(code, Some(0), "{optilock:?}");
+    assert_eq!(
+        (optilock.updates.applied, optilock.counter.excess),
+        (30, 0),
+        "{optilock:?}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_leaves_nothing_behind_but_the_history() {
+    use rustix::process::Signal;
+
+    let serve = Serve::start();
+    let history = serve.directory.path().join("history.jsonl");
+    let mut command = optilock(&[
+        "run",
+        "--kubeconfig",
+        serve.kubeconfig(),
+        "--strategy",
+        "optilock",
+        "--for",
+        "10m",
+        "--latency",
+        "1ms",
+        "--history",
+        text(&history),
+    ]);
+    let mut child = Proxy(command.stderr(Stdio::piped()).spawn().unwrap());
+    wait_for(&mut child.0, "runs of up to");
+    common::signal(&child.0, Signal::INT);
+    assert_eq!(child.0.wait().unwrap().code(), Some(130));
+    let checked = run(&["check", text(&history)]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    // Nothing of that name is there: the same run can begin again.
+    let again = run(&[
+        "run",
+        "--kubeconfig",
+        serve.kubeconfig(),
+        "--strategy",
+        "once",
+        "--updates",
+        "1",
+    ]);
+    assert_eq!(again.code, Some(0), "{again:?}");
+}
+
+#[test]
+fn tune_tells_what_to_write() {
+    let said = run(&["tune", "--workers", "3", "--seeds", "1", "--latency", "5ms"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    for word in [
+        "default-retry",
+        "optilock",
+        "wait.Backoff{Steps: 3,",
+        "Backoff::new(3, ",
+    ] {
+        assert!(said.stdout.contains(word), "{word}: {}", said.stdout);
+    }
+}

@@ -1,0 +1,10 @@
+//! The way between a client and an API server: latency, and faults that understand HTTP.
+
+mod draw;
+mod fault;
+mod leg;
+mod pass;
+
+pub use fault::{Fault, FaultError, FaultKind};
+pub use leg::Leg;
+pub use pass::{Answer, Network};

@@ -1,0 +1,56 @@
+//! A run in virtual time.
+
+use super::{Plan, RunSummary, Trial};
+use crate::{Error, SimulateError, Target, history::History};
+
+/// Runs a plan in virtual time: the same code, with a server of its own and a clock that jumps from one event to the next.
+///
+/// The same plan gives the same result each time. It blocks its thread, and has to be called outside of a Tokio runtime.
+///
+/// # Errors
+/// [`SimulateError`] where there is no outcome; with what was recorded up to then, if anything was.
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use optilock_lab::{Change, Leg, Once, Plan, Until, Workload, simulate};
+///
+/// let plan = Plan {
+///     namespace: "default".into(),
+///     prefix: "optilock".into(),
+///     strategy: Arc::new(Once),
+///     workload: Workload::of(Change::Counter),
+///     workers: 5,
+///     until: Until::Operations(1),
+///     rate: None,
+///     warm_up: 0,
+///     throttle: None,
+///     leg: Leg::constant(Duration::from_millis(10)),
+///     faults: Vec::new(),
+///     seed: 1,
+///     time_limit: Duration::from_secs(60),
+/// };
+/// let (summary, history) = simulate(plan)?;
+/// assert_eq!((summary.updates.applied, summary.requests.conflicts), (1, 4));
+/// assert_eq!(summary.took_ns, 40_000_000);
+/// assert!(optilock_lab::check::check(&history).is_ok());
+/// # Ok::<(), optilock_lab::SimulateError>(())
+/// ```
+pub fn simulate(plan: Plan) -> Result<(RunSummary, History), SimulateError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .map_err(SimulateError::Runtime)?;
+    runtime.block_on(async {
+        let trial = Trial::new(Target::simulated(plan.seed), plan)?;
+        let outcome: Result<RunSummary, Error> = trial.run().await;
+        let history = trial.history();
+        match outcome {
+            Ok(summary) => Ok((summary, history)),
+            Err(error) => Err(SimulateError::Run {
+                error: Box::new(error),
+                history: Box::new(history),
+            }),
+        }
+    })
+}

@@ -44,7 +44,7 @@ mod tests {
 
     use super::*;
 
-    fn after(annotations: Value, configuration: &Value) -> Value {
+    fn after(annotations: &Value, configuration: &Value) -> Value {
         let mut object = json!({"metadata": {"annotations": annotations}});
         bring_up_to_date(&mut object, configuration);
         object["metadata"]["annotations"].take()
@@ -60,17 +60,17 @@ mod tests {
         let text = "{\"data\":{\"a\":\"2\"},\"kind\":\"ConfigMap\",\"metadata\":{\"annotations\":\
                     {\"x\":\"\\u003c\\u0026\\u003e\"},\"name\":\"s\"}}\n";
         assert_eq!(
-            after(json!({ANNOTATION: "old", "y": "z"}), &configuration),
+            after(&json!({ANNOTATION: "old", "y": "z"}), &configuration),
             json!({ANNOTATION: text, "y": "z"})
         );
-        assert_eq!(after(json!({"y": "z"}), &configuration), json!({"y": "z"}));
-        assert_eq!(after(Value::Null, &configuration), Value::Null);
+        assert_eq!(after(&json!({"y": "z"}), &configuration), json!({"y": "z"}));
+        assert_eq!(after(&Value::Null, &configuration), Value::Null);
     }
 
     #[test]
     fn what_is_too_large_goes() {
         let configuration = json!({"data": {"a": "x".repeat(ANNOTATIONS_MAX)}});
-        let left = after(json!({ANNOTATION: "old", "y": "z"}), &configuration);
+        let left = after(&json!({ANNOTATION: "old", "y": "z"}), &configuration);
         assert_eq!(left, json!({"y": "z"}));
     }
 }

@@ -1,4 +1,4 @@
-//! Scenarios on ConfigMaps.
+//! Scenarios on objects of the kind `ConfigMap`.
 
 use std::collections::HashSet;
 

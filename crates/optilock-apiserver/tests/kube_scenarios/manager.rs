@@ -1,4 +1,4 @@
-//! A controller that makes a Secret of every ConfigMap, with kube's `Controller` and `finalizer`.
+//! A controller that makes a `Secret` of every `ConfigMap`, with kube's `Controller` and `finalizer`.
 
 use std::sync::Arc;
 use std::time::Duration;

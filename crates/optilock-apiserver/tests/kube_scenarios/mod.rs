@@ -26,7 +26,7 @@ async fn soon<F: Future>(future: F) -> F::Output {
         .expect("it should have happened by now")
 }
 
-/// A ConfigMap that names its scenario in a label.
+/// A `ConfigMap` that names its scenario in a label.
 fn configmap(scenario: &str, name: &str, value: &str) -> ConfigMap {
     serde_json::from_value(json!({
         "metadata": {"name": name, "labels": {"scenario": scenario}}, "data": {"a": value},

@@ -113,7 +113,7 @@ const USUAL: f64 = 5.4e-3;
 /// The first range, in times that the refused write has taken: from this…
 const FIRST_LEAST: f64 = 0.54;
 /// …to this, as that time is longer than usual, with this exponent.
-const FIRST_MOST: f64 = 6.7;
+const FIRST_MOST: f64 = 5.0;
 const FIRST_EXPONENT: f64 = 1.5;
 /// The share of the first range that is slept in any case.
 const FIRST_FIXED: f64 = 0.64;
@@ -323,7 +323,7 @@ mod tests {
             range(&steering) / took.as_secs_f64()
         };
         assert!(first(3 * MS) <= 1.0);
-        assert!(first(50 * MS) > 6.0);
+        assert!(first(50 * MS) > 4.0);
         // What is long is known by what a write has taken before.
         let mut steering = Steering::default();
         steering.won(50 * MS);

@@ -19,7 +19,7 @@ use kube::core::Status;
 use kube::core::response::reason;
 use optilock_apiserver::Server;
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tower::retry::RetryLayer;
 use tower::{BoxError, Layer};
@@ -84,7 +84,9 @@ struct State {
     /// The newest version that a write has made.
     newest: u64,
     /// How often the server was killed.
-    kills: watch::Sender<usize>,
+    kills: usize,
+    /// Wakes in the order of the requests, so that a seed replays: a `watch` wakes in any.
+    killed: Arc<Notify>,
     back_at: Instant,
     /// What watches can tell of comes after this version.
     history_from: u64,
@@ -112,7 +114,8 @@ impl Network {
             ops: "/data/op",
             commits: BTreeMap::new(),
             newest: 0,
-            kills: watch::Sender::new(0),
+            kills: 0,
+            killed: Arc::default(),
             back_at: Instant::now(),
             history_from: 0,
         };
@@ -159,7 +162,7 @@ impl Network {
 
     /// How often the server was killed.
     pub(crate) fn kills(&self) -> usize {
-        *self.state().kills.borrow()
+        self.state().kills
     }
 
     /// What was really carried out, and how often.
@@ -207,9 +210,10 @@ impl Network {
 
     /// A request goes its way even if nobody waits for the answer any more, until the server is killed.
     async fn send(self, request: Request<Body>) -> Answer {
-        let (away, mut kills) = {
+        let (away, killed) = {
             let state = self.state();
-            (Instant::now() < state.back_at, state.kills.subscribe())
+            let killed = Arc::clone(&state.killed).notified_owned();
+            (Instant::now() < state.back_at, killed)
         };
         if away {
             return Err(BoxError::from("connection refused"));
@@ -218,7 +222,7 @@ impl Network {
             tokio::select! {
                 biased;
                 answer = self.serve(request) => answer,
-                _ = kills.changed() => Err(BoxError::from("connection reset by peer")),
+                () = killed => Err(BoxError::from("connection reset by peer")),
             }
         });
         served.await?
@@ -298,7 +302,8 @@ impl Network {
         let mut state = self.state();
         state.back_at = Instant::now() + AWAY;
         state.history_from = state.newest;
-        state.kills.send_modify(|kills| *kills += 1);
+        state.kills += 1;
+        state.killed.notify_waiters();
     }
 
     /// The request gets there after all, when nobody waits for it any more.

@@ -452,3 +452,39 @@ async fn an_apply_by_kubectl_keeps_what_it_had_applied_before() {
     let text = "{\"apiVersion\":\"v1\",\"data\":{\"a\":\"3\"},\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"s\"}}\n";
     assert_eq!(last(&applied), text);
 }
+
+#[tokio::test]
+async fn what_was_there_before_the_first_apply_is_owned_as_far_as_its_path_goes() {
+    let api = Api::new();
+    api.post(DEPLOYMENTS, &deployment("web")).await.expect(201);
+    let path = format!("{DEPLOYMENTS}/web");
+    let status = json!({"status": {"observedGeneration": 1}});
+    api.patch(&format!("{path}/status"), "merge", &status)
+        .await
+        .expect(200);
+    let scale = json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "web"},
+        "spec": {"replicas": 1}});
+    let bare = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web",
+        "annotations": {"a": "b"}}});
+    for (subresource, body, fields) in [
+        ("", &bare, json!(["f:metadata", "f:spec"])),
+        ("status", &bare, json!(["f:metadata", "f:status"])),
+        ("scale", &scale, json!(["f:spec"])),
+    ] {
+        let cleared =
+            json!({"metadata": {"managedFields": [{}], "annotations": {"x": subresource}}});
+        api.patch(&path, "merge", &cleared).await.expect(200);
+        let target = format!("{path}/{subresource}");
+        apply(&api, target.trim_end_matches('/'), "f", body)
+            .await
+            .expect(200);
+        let live = api.get(&path).await.expect(200);
+        let before = owners(&live)
+            .into_iter()
+            .find(|owner| owner.0 == "before-first-apply")
+            .unwrap();
+        assert_eq!(before.2, subresource);
+        let owned: Vec<String> = before.3.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(json!(owned), fields, "{subresource}");
+    }
+}

@@ -500,7 +500,8 @@ async fn versions_show_the_same_objects() {
     api.post(one, &body).await.expect(201);
     let seen = api.get(&format!("{two}/t")).await.expect(200);
     assert_eq!(seen["apiVersion"], "example.com/v2");
-    assert_eq!((&seen["a"], &seen["c"]), (&json!("1"), &json!("d")));
+    // Defaults are those of the version in which objects are stored.
+    assert_eq!((&seen["a"], seen.get("c")), (&json!("1"), None));
     assert!(seen.get("b").is_none());
     let list = api.get(two).await.expect(200);
     assert_eq!(list["items"][0]["apiVersion"], "example.com/v2");
@@ -514,6 +515,101 @@ async fn versions_show_the_same_objects() {
     api.patch(&path, "json", &later).await.expect(200);
     let seen = api.get(&format!("{one}/t")).await.expect(200);
     assert_eq!(seen["e"], 7);
+}
+
+#[tokio::test]
+async fn the_form_of_rules() {
+    let api = Api::new();
+    let reasons = "\"FieldValueDuplicate\", \"FieldValueForbidden\", \"FieldValueInvalid\", \"FieldValueRequired\"";
+    let unknown = format!("Unsupported value: \"Nope\": supported values: {reasons}");
+    let path = |text: &str| format!("Invalid value: {text:?}: must be a valid path");
+    for (rule, expected) in [
+        (
+            json!({"rule": "true", "message": "  "}),
+            vec![(
+                "message",
+                "Invalid value: \"  \": must be non-empty if specified".to_owned(),
+            )],
+        ),
+        (
+            json!({"rule": "true &&\n true"}),
+            vec![(
+                "message",
+                "Required value: message must be specified if rule contains line breaks".to_owned(),
+            )],
+        ),
+        (
+            json!({"rule": "true", "messageExpression": " "}),
+            vec![(
+                "messageExpression",
+                "Required value: messageExpression must be non-empty if specified".to_owned(),
+            )],
+        ),
+        (
+            json!({"rule": "", "reason": "Nope"}),
+            vec![
+                ("reason", unknown),
+                ("rule", "Required value: rule is not specified".to_owned()),
+            ],
+        ),
+        (
+            json!({"rule": "true", "fieldPath": " "}),
+            vec![
+                (
+                    "fieldPath",
+                    "Invalid value: \" \": must be a valid path".to_owned(),
+                ),
+                (
+                    "fieldPath",
+                    "Invalid value: \" \": must be non-empty if specified".to_owned(),
+                ),
+            ],
+        ),
+        (
+            json!({"rule": "true", "fieldPath": "a"}),
+            vec![("fieldPath", path("a"))],
+        ),
+        (
+            json!({"rule": "true", "fieldPath": ".a.b"}),
+            vec![("fieldPath", path(".a.b"))],
+        ),
+        (
+            json!({"rule": "true", "fieldPath": ".l[0]"}),
+            vec![("fieldPath", path(".l[0]"))],
+        ),
+        (
+            json!({"rule": "true", "fieldPath": ".m.k.z"}),
+            vec![("fieldPath", path(".m.k.z"))],
+        ),
+        (json!({"rule": "true", "fieldPath": ".a['x.y']"}), vec![]),
+        (json!({"rule": "true", "fieldPath": ".m.k"}), vec![]),
+        (json!({"rule": "true", "fieldPath": "['a']"}), vec![]),
+        (json!({"rule": "true &&\n true", "message": "m"}), vec![]),
+    ] {
+        let schema = json!({"type": "object", "properties": {"p": {
+            "type": "object",
+            "properties": {
+                "a": {"type": "object", "properties": {"x.y": {"type": "string"}}},
+                "m": {"type": "object", "additionalProperties": {"type": "string"}},
+                "l": {"type": "array", "items": {"type": "string"}},
+            },
+            "x-kubernetes-validations": [rule],
+        }}});
+        let definition = definition("things", "Thing", &schema);
+        let answer = api
+            .post(&format!("{DEFINITIONS}?dryRun=All"), &definition)
+            .await;
+        let place = "spec.validation.openAPIV3Schema.properties[p].x-kubernetes-validations[0]";
+        let expected: Vec<String> = expected
+            .iter()
+            .map(|(field, message)| format!("{place}.{field}: {message}"))
+            .collect();
+        let code = if expected.is_empty() { 201 } else { 422 };
+        assert_eq!(answer.code, code, "{rule}");
+        if code == 422 {
+            assert_eq!(causes(&answer), expected, "{rule}");
+        }
+    }
 }
 
 /// Field and message of every cause.

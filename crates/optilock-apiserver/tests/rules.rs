@@ -99,3 +99,58 @@ async fn a_rule_that_is_no_expression_is_refused() {
     let beginning = r#"CustomResourceDefinition.apiextensions.k8s.io "ruleds.example.com" is invalid: spec.validation.openAPIV3Schema.properties[spec].x-kubernetes-validations[0].rule: Invalid value: {"Rule":"self \u003e","Message":"too big","MessageExpression":"","Reason":null,"FieldPath":"","OptionalOldSelf":null}: compilation failed: "#;
     assert!(message.starts_with(beginning), "{message}");
 }
+
+#[tokio::test]
+async fn an_optional_old_value_and_what_is_said() {
+    let api = Api::new();
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "ruleds.example.com"},
+        "spec": {
+            "group": "example.com",
+            "names": {"plural": "ruleds", "kind": "Ruled"},
+            "scope": "Namespaced",
+            "versions": [{
+                "name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {
+                    "type": "object",
+                    "properties": {"f": {"type": "integer"}, "g": {"type": "integer"}},
+                    "x-kubernetes-validations": [
+                        {"rule": "oldSelf.hasValue() ? self.f >= oldSelf.value().f : self.f > 0",
+                            "optionalOldSelf": true, "message": "f grows"},
+                        {"rule": "self.g < 5", "fieldPath": ".g", "reason": "FieldValueForbidden",
+                            "messageExpression": "self.g > 8 ? '' : 'got some'", "message": "too much"},
+                    ],
+                }}}},
+            }],
+        },
+    });
+    api.post(DEFINITIONS, &definition).await.expect(201);
+    let of = |f: i64, g: i64| ruled(&json!({"f": f, "g": g}));
+    let message = async |body: Value| api.post(RULED, &body).await.refusal().2;
+    assert_eq!(
+        message(of(0, 1)).await,
+        r#"Ruled.example.com "r" is invalid: spec: Invalid value: f grows"#
+    );
+    assert_eq!(
+        message(of(1, 6)).await,
+        r#"Ruled.example.com "r" is invalid: spec.g: Forbidden: got some"#
+    );
+    assert_eq!(
+        message(of(1, 9)).await,
+        r#"Ruled.example.com "r" is invalid: spec.g: Forbidden: too much"#
+    );
+    api.post(RULED, &of(2, 1)).await.expect(201);
+    let path = format!("{RULED}/r");
+    let smaller = api
+        .patch(&path, "merge", &json!({"spec": {"f": 1}}))
+        .await
+        .refusal();
+    assert_eq!(
+        smaller.2,
+        r#"Ruled.example.com "r" is invalid: spec: Invalid value: f grows"#
+    );
+    let larger = json!({"spec": {"f": 3}});
+    api.patch(&path, "merge", &larger).await.expect(200);
+}

@@ -7,8 +7,8 @@ use super::object::{meta_str, metadata, set_meta};
 use super::resource::{Part, Resource};
 use super::strategy::StatusUpdate;
 use super::{Target, WriteOptions};
-use crate::managed::{self, Application, Entry, FieldSet, Manager, Writing};
-use crate::schema::{Schema, StructType};
+use crate::managed::{self, Application, Entry, FieldSet, Manager, Operation, Writing};
+use crate::schema::{Schema, StructType, TypeRef};
 use crate::status::{Details, Reason, Status};
 
 /// `managedFields` of an object that a write by create, update or patch has made of `old`.
@@ -39,7 +39,7 @@ pub(super) fn after_write(
     let before = match old {
         Some(old) => old,
         None => {
-            empty = nothing(ty, resource)?;
+            empty = nothing(ty, &resource.api.kind)?;
             &empty
         }
     };
@@ -85,24 +85,25 @@ pub(crate) fn apply(
     let before = match live {
         Some(live) => live,
         None => {
-            empty = nothing(ty, resource)?;
+            empty = nothing(ty, &resource.api.kind)?;
             &empty
         }
     };
     let known = entries(before, None);
+    let manager = manager(resource, options);
+    let reset = reset(resource, ty, part);
     let known = if known.is_empty() && live.is_some() {
-        before_first_apply(resource, ty, before, now)?
+        before_first_apply(ty, &manager, &reset, before, now)?
     } else {
         known
     };
     let mut bare = before.clone();
     set_meta(&mut bare, "managedFields", None);
-    let manager = manager(resource, options);
     let application = Application {
         writing: Writing {
             ty,
             manager: &manager,
-            reset: &reset(resource, ty, part),
+            reset: &reset,
             now,
         },
         configuration,
@@ -195,37 +196,34 @@ pub(super) fn check_document(
 }
 
 /// An object of the type with nothing in it: what a creation starts from.
-fn nothing(ty: &crate::schema::TypeRef, resource: &Resource) -> Result<Value, Status> {
+fn nothing(ty: &TypeRef, kind: &str) -> Result<Value, Status> {
     let decoded = Schema::builtin().normalize(ty, &json!({}));
-    decoded.map(|decoded| decoded.value).map_err(|error| {
-        Status::untyped(format!("there is no empty {}: {error}", resource.api.kind))
-    })
+    decoded
+        .map(|decoded| decoded.value)
+        .map_err(|error| Status::untyped(format!("there is no empty {kind}: {error}")))
 }
 
-/// All that an object without managers has belongs to whoever wrote it before.
-fn before_first_apply(
-    resource: &Resource,
-    ty: &crate::schema::TypeRef,
+/// All that an object without managers has, as far as the path of `manager` changes it, belongs to whoever wrote it before.
+pub(super) fn before_first_apply(
+    ty: &TypeRef,
+    manager: &Manager,
+    reset: &FieldSet,
     live: &Value,
     now: &str,
 ) -> Result<Vec<Entry>, Status> {
-    let options = WriteOptions {
-        manager: "before-first-apply".to_owned(),
-        ..WriteOptions::default()
+    let manager = Manager {
+        name: "before-first-apply".to_owned(),
+        operation: Operation::Update,
+        ..manager.clone()
     };
-    let manager = manager(resource, &options);
     let writing = Writing {
         ty,
         manager: &manager,
-        reset: &FieldSet::default(),
+        reset,
         now,
     };
-    Ok(managed::update(
-        &writing,
-        &nothing(ty, resource)?,
-        live,
-        Vec::new(),
-    ))
+    let empty = nothing(ty, ty.short_name())?;
+    Ok(managed::update(&writing, &empty, live, Vec::new()))
 }
 
 fn manager(resource: &Resource, options: &WriteOptions) -> Manager {

@@ -46,18 +46,23 @@ impl ScaleApplication<'_> {
             api_version: api_version.clone(),
             subresource: self.options.subresource.clone(),
         };
+        let reset = FieldSet::of_paths(&[&["status"]]);
         let application = Application {
             writing: Writing {
                 ty,
                 manager: &manager,
-                reset: &FieldSet::of_paths(&[&["status"]]),
+                reset: &reset,
                 now: "",
             },
             configuration,
             force: self.force,
         };
         let shown = scale::project(self.form, live)?;
-        let applied = managed::apply(&application, &shown, self.of_scale(&known))?;
+        let mut owners = self.of_scale(&known);
+        if owners.is_empty() {
+            owners = ownership::before_first_apply(ty, &manager, &reset, &shown, "")?;
+        }
+        let applied = managed::apply(&application, &shown, owners)?;
         let scale = Schema::builtin()
             .normalize(ty, &applied.object)
             .map_err(|error| {

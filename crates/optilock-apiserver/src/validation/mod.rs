@@ -11,6 +11,7 @@ mod autoscaling;
 pub(crate) mod cel;
 pub(crate) mod custom;
 pub(crate) mod definitions;
+mod expressions;
 pub(crate) mod field;
 pub(crate) mod format;
 pub(crate) mod gofmt;

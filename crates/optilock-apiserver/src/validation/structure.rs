@@ -3,11 +3,9 @@
 use regex::Regex;
 use serde_json::Value;
 
-use super::custom;
 use super::field::{Error, ErrorList};
 use super::path::Path;
-#[cfg(feature = "cel")]
-use super::{field::BadValue, gofmt};
+use super::{custom, expressions};
 use crate::schema::Structural;
 
 /// What is wrong with the schema of a version.
@@ -80,7 +78,7 @@ fn node(schema: &Value, path: &Path<'_>, is_root: bool, errors: &mut ErrorList) 
     default(schema, path, errors);
     extensions(schema, kind, path, errors);
     list_type(schema, kind, path, errors);
-    rules(schema, path, errors);
+    expressions::check(schema, path, errors);
     if kind == "array" && schema["items"].is_null() {
         errors.push(Error::required(&path.child("items"), "must be specified"));
     }
@@ -217,72 +215,6 @@ fn extensions(schema: &Value, kind: &str, path: &Path<'_>, errors: &mut ErrorLis
         }
     }
 }
-
-/// Why an object may be refused by a rule.
-const REASONS: [&str; 4] = [
-    "FieldValueDuplicate",
-    "FieldValueForbidden",
-    "FieldValueInvalid",
-    "FieldValueRequired",
-];
-
-/// The form of `x-kubernetes-validations`.
-fn rules(schema: &Value, path: &Path<'_>, errors: &mut ErrorList) {
-    let path = path.child("x-kubernetes-validations");
-    let rules = schema["x-kubernetes-validations"].as_array();
-    for (at, rule) in rules.into_iter().flatten().enumerate() {
-        let path = path.index(at);
-        if text(&rule["rule"]).trim().is_empty() {
-            errors.push(Error::required(
-                &path.child("rule"),
-                "rule is not specified",
-            ));
-        } else {
-            compiles(rule, &path.child("rule"), errors);
-        }
-        let reason = text(&rule["reason"]);
-        if !reason.is_empty() && !REASONS.contains(&reason) {
-            errors.push(Error::not_supported(
-                &path.child("reason"),
-                reason,
-                &REASONS,
-            ));
-        }
-        let message = text(&rule["message"]);
-        if message.contains('\n') || message.contains('\r') {
-            let detail = "must not contain line breaks";
-            errors.push(Error::invalid(&path.child("message"), message, detail));
-        }
-    }
-}
-
-/// Rules are compiled when there is nothing else to complain about.
-#[cfg(feature = "cel")]
-fn compiles(rule: &Value, path: &Path<'_>, errors: &mut ErrorList) {
-    if !errors.is_empty() {
-        return;
-    }
-    if let Err(why) = super::cel::compile(text(&rule["rule"])) {
-        let member = |name: &str| gofmt::json(&Value::from(text(&rule[name])));
-        let shown = BadValue::internal(&[
-            ("Rule", member("rule")),
-            ("Message", member("message")),
-            ("MessageExpression", member("messageExpression")),
-            ("Reason", gofmt::json(&rule["reason"])),
-            ("FieldPath", member("fieldPath")),
-            ("OptionalOldSelf", gofmt::json(&rule["optionalOldSelf"])),
-        ]);
-        errors.push(Error::invalid(
-            path,
-            shown,
-            format!("compilation failed: {why}"),
-        ));
-    }
-}
-
-/// Without CEL there is nothing to compile them with.
-#[cfg(not(feature = "cel"))]
-fn compiles(_: &Value, _: &Path<'_>, _: &mut ErrorList) {}
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()

@@ -310,17 +310,28 @@ impl Registry {
     }
 }
 
-/// An object of a custom resource as the resource's version shows it, made of how it is stored.
+/// An object of a custom resource as the resource's version shows it, made of how it is stored: defaults are those of the
+/// version in which it is stored.
 pub(super) fn from_storage(resource: &Resource, object: Value) -> Result<Value, Status> {
-    in_version(resource.ty.as_ref(), &resource.api_version(), object)
+    let object = to_storage(resource, object)?;
+    let (ty, own) = (resource.ty.as_ref(), resource.api_version());
+    if own == resource.storage.api_version {
+        return Ok(object);
+    }
+    in_version(ty, &own, object)
 }
 
 /// The same in the version in which it would be stored now.
 pub(super) fn to_storage(resource: &Resource, object: Value) -> Result<Value, Status> {
     let storage = &resource.storage;
-    in_version(storage.ty.as_ref(), &storage.api_version, object)
+    let mut object = in_version(storage.ty.as_ref(), &storage.api_version, object)?;
+    if let Some(ty) = &storage.ty {
+        crate::defaults::apply(ty, &mut object);
+    }
+    Ok(object)
 }
 
+/// Without defaults.
 fn in_version(ty: Option<&TypeRef>, api_version: &str, mut object: Value) -> Result<Value, Status> {
     root_mut(&mut object).insert("apiVersion".into(), api_version.into());
     let Some(ty) = ty else {
@@ -329,7 +340,5 @@ fn in_version(ty: Option<&TypeRef>, api_version: &str, mut object: Value) -> Res
     let decoded = Schema::builtin().normalize(ty, &object);
     let decoded =
         decoded.map_err(|error| Status::untyped(format!("a stored object is damaged: {error}")))?;
-    let mut object = decoded.value;
-    crate::defaults::apply(ty, &mut object);
-    Ok(object)
+    Ok(decoded.value)
 }

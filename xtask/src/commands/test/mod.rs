@@ -4,8 +4,10 @@ mod checks;
 mod clients;
 mod conformance;
 mod demo;
+mod folder;
 mod go;
 mod kubectl;
+mod pages;
 mod report;
 mod rust;
 mod schema;
@@ -60,6 +62,8 @@ enum Stage {
     Clients,
     /// kubectl does and says the same on `optilock serve` and on the control plane.
     Kubectl,
+    /// The pages of `optilock report`, in a browser.
+    Pages,
     /// The demo on the embedded server.
     Demo,
     /// The demo on the control plane, without controllers and with them.
@@ -84,7 +88,7 @@ impl Stage {
     /// Whether it builds or runs programs that are written in Go.
     fn needs_go(self) -> bool {
         match self {
-            Self::Fmt | Self::Clippy | Self::Test | Self::Doc | Self::Demo => false,
+            Self::Fmt | Self::Clippy | Self::Test | Self::Doc | Self::Pages | Self::Demo => false,
             Self::Go
             | Self::Schema
             | Self::Conformance
@@ -105,6 +109,7 @@ impl Stage {
             Self::Conformance => conformance::run(context),
             Self::Clients => clients::run(context),
             Self::Kubectl => kubectl::run(context),
+            Self::Pages => pages::run(context),
             Self::Demo => demo::embedded(context),
             Self::DemoCluster => demo::cluster(context),
         }

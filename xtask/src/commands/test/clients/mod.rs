@@ -1,6 +1,5 @@
 //! Clients, unmodified, play the same scenarios on both servers. `peers/README.md` is the contract.
 
-mod folder;
 mod table;
 
 use std::collections::BTreeMap;
@@ -13,9 +12,9 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
-use self::folder::Folder;
 use self::table::CLIENTS;
 use super::Context;
+use super::folder::{self, Folder};
 use super::target::Target;
 use crate::cargo::cargo;
 use crate::peers::{Go, Program};

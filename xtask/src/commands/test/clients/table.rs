@@ -1,7 +1,7 @@
 //! The clients. To add one: a folder in `peers/` that keeps to the contract, and a row here.
 
-use super::folder::Folder;
 use super::{Client, Source};
+use crate::commands::test::folder::Folder;
 use crate::peers::{CLIENT_GO, CLIENT_GO_0_26, CONTROLLER_RUNTIME};
 
 /// All clients, in the order in which they play.

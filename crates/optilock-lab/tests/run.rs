@@ -78,6 +78,11 @@ fn every_strategy_gets_every_update_in_but_those_that_do_not_mean_to() {
         let gives_up = ["once", "default-retry", "default-backoff"].contains(&name);
         assert_eq!(counts.applied + counts.abandoned, 20, "{name}");
         assert!(gives_up || counts.abandoned == 0, "{name}: {summary:#?}");
+        let in_turn = summary.least.took_ns;
+        assert!(
+            in_turn.is_none_or(|least| least <= summary.took_ns),
+            "{name}: {summary:#?}"
+        );
         let per_update = summary.requests_per_update.unwrap();
         let least = summary.least.requests_per_update;
         assert!(per_update >= least, "{name}: {per_update} < {least}");

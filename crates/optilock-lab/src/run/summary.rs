@@ -188,8 +188,8 @@ impl RequestCounts {
 pub struct Least {
     /// Requests for each update by this strategy, if nobody is ever in another's way.
     pub requests_per_update: f64,
-    /// The time for as many writes of one object as were acknowledged, one after the other, by the shortest write
-    /// that was seen; none where there was none.
+    /// The time for as many writes of one object as were accepted, one after the other, by the shortest write that was
+    /// seen; none where there was none, or where a write needn't wait for the one before.
     pub took_ns: Option<u64>,
 }
 

@@ -28,6 +28,10 @@ impl Strategy for Apply {
         matches!(change, Change::Counter | Change::Disjoint)
     }
 
+    fn writes_in_turn(&self) -> bool {
+        false
+    }
+
     fn update<'a>(&'a self, worker: &'a Worker) -> BoxFuture<'a, Result<Update, AttemptError>> {
         Box::pin(async move {
             worker.joins_without_reading();

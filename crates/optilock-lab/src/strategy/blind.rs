@@ -17,6 +17,10 @@ impl Strategy for BlindPut {
         Self::ID
     }
 
+    fn writes_in_turn(&self) -> bool {
+        false
+    }
+
     fn update<'a>(&'a self, worker: &'a Worker) -> BoxFuture<'a, Result<Update, AttemptError>> {
         Box::pin(async move {
             let (old, mut new, value) = worker.read_and_change().await?;

@@ -61,6 +61,12 @@ pub trait Strategy: Debug + Send + Sync {
         true
     }
 
+    /// Whether a write has to be computed from the version that the one before has made, so that one can only follow upon
+    /// the other's answer.
+    fn writes_in_turn(&self) -> bool {
+        true
+    }
+
     /// Whether a Lease of the object's name has to be there.
     fn needs_lease(&self) -> bool {
         false

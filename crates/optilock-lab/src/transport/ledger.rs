@@ -85,6 +85,8 @@ pub(crate) struct Account {
     pub(crate) requests: RequestCounts,
     /// The shortest time between a write and the answer that it was accepted.
     pub(crate) shortest_write: Option<Duration>,
+    /// How many writes were accepted.
+    pub(crate) accepted: u64,
 }
 
 /// A time that an actor spent on something other than a request.
@@ -110,6 +112,7 @@ struct Books {
     sums: [Duration; Activity::COUNT],
     requests: RequestCounts,
     shortest_write: Option<Duration>,
+    accepted: u64,
 }
 
 /// One actor's page.
@@ -133,6 +136,7 @@ impl Ledger {
                 sums: Default::default(),
                 requests: RequestCounts::default(),
                 shortest_write: None,
+                accepted: 0,
             }),
         })
     }
@@ -188,6 +192,7 @@ impl Ledger {
             },
             requests: books.requests,
             shortest_write: books.shortest_write,
+            accepted: books.accepted,
         }
     }
 }
@@ -300,8 +305,12 @@ impl Probe {
 
     /// A write was accepted after this time.
     pub(crate) fn accepted_after(&self, time: Duration) {
-        let shortest = &mut self.ledger.books.lock().shortest_write;
-        *shortest = Some(shortest.map_or(time, |shortest| shortest.min(time)));
+        let mut books = self.ledger.books.lock();
+        books.accepted += 1;
+        let shortest = books
+            .shortest_write
+            .map_or(time, |shortest| shortest.min(time));
+        books.shortest_write = Some(shortest);
     }
 }
 

@@ -25,7 +25,7 @@ pub use router::router;
 pub use selectors::selectors;
 pub use tokens::tokens;
 
-/// The `main` of a target's program: under libFuzzer the entry that it calls, else [`replay`].
+/// The `main` of a target's program: under libFuzzer the entry that it calls, else [`replay()`].
 #[macro_export]
 macro_rules! fuzz_target {
     ($target:path) => {

@@ -60,11 +60,16 @@ fn unsupported() -> Status {
 
 /// The media type in `Content-Type` without its parameters, in lower case.
 pub(super) fn content_type(headers: &HeaderMap) -> String {
+    sent_type(headers).to_ascii_lowercase()
+}
+
+/// The same in the letters that were sent.
+pub(super) fn sent_type(headers: &HeaderMap) -> &str {
     headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split(';').next())
-        .map(|value| value.trim().to_ascii_lowercase())
+        .map(str::trim)
         .unwrap_or_default()
 }
 

@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use serde_json::Value;
 
-use super::input::{content_type, disown};
+use super::input::{disown, sent_type};
 use crate::defaults;
 use crate::managed::Operation;
 use crate::patch::{self, Check};
@@ -42,12 +42,12 @@ pub(super) struct Patch<'a> {
 }
 
 impl PatchKind {
-    /// The kind of the patch in a request.
+    /// The kind of the patch in a request. Unlike those of other bodies its media type has to be in lower case.
     ///
     /// # Errors
     /// 415 for a media type that is no patch.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, Status> {
-        let media_type = content_type(headers);
+        let media_type = sent_type(headers);
         let known = KINDS.iter().find(|(name, _)| *name == media_type);
         known.map(|(_, kind)| *kind).ok_or_else(|| {
             Status::new(

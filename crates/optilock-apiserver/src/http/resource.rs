@@ -222,7 +222,7 @@ impl ResourceRequest<'_> {
     }
 
     async fn watch(&self, target: Target) -> Result<Reply, Status> {
-        let representation = self.represent(&target.resource, Subject::Watch)?;
+        Representation::route(self.accept, Subject::Watch, &target.resource)?;
         let fields = target.resource.selectable();
         let mut options = self.query.list_options(fields)?;
         if !target.name.is_empty() {
@@ -235,6 +235,8 @@ impl ResourceRequest<'_> {
             ..target
         };
         let watch = self.shared.registry.watch(&collection, &options).await?;
+        // What a watch can't be is told after what is wrong with the question.
+        let representation = self.represent(&collection.resource, Subject::Watch)?;
         let shared = Arc::clone(self.shared);
         let content_type = representation.stream_type();
         let state = (watch, true);

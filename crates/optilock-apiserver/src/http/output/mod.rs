@@ -69,6 +69,26 @@ impl Subject {
 }
 
 impl Representation {
+    /// Lets pass what a router would: it sees no more of the wishes than their media types.
+    ///
+    /// # Errors
+    /// 406
+    pub(in crate::http) fn route(
+        accept: &Accept,
+        subject: Subject,
+        resource: &Resource,
+    ) -> Result<(), Status> {
+        let produced = subject.produced();
+        // Custom resources have no routes.
+        if resource.custom.is_some() || accept.passes(produced) {
+            return Ok(());
+        }
+        let available = produced.join(", ");
+        let text = format!("406: Not Acceptable\n\nAvailable representations: {available}");
+        let status = Status::new(406, Reason::NotAcceptable, text);
+        Err(status.with_details(Details::default()))
+    }
+
     /// The first of the client's wishes that can be served, as a router sees it and then as a handler does.
     ///
     /// # Errors
@@ -80,15 +100,8 @@ impl Representation {
         resource: &Resource,
         pretty: bool,
     ) -> Result<Self, Status> {
-        let produced = subject.produced();
+        Self::route(accept, subject, resource)?;
         let is_custom = resource.custom.is_some();
-        // Custom resources have no routes.
-        if !is_custom && !accept.passes(produced) {
-            let available = produced.join(", ");
-            let text = format!("406: Not Acceptable\n\nAvailable representations: {available}");
-            let status = Status::new(406, Reason::NotAcceptable, text);
-            return Err(status.with_details(Details::default()));
-        }
         for clause in accept.clauses() {
             let Some(format) = Format::of(clause, pretty) else {
                 continue;

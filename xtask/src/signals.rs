@@ -1,6 +1,6 @@
 //! The signals that would end xtask before it has cleaned up.
 
-use std::process::{Child, ExitStatus};
+use std::process::{Child, ExitCode, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -24,6 +24,16 @@ pub(crate) struct Signals {
     interrupt: Arc<AtomicBool>,
     /// What only xtask gets.
     terminate: Arc<AtomicBool>,
+}
+
+/// Runs a subcommand that cleans up after itself when a signal tells xtask to end.
+pub(crate) fn interruptible(run: impl FnOnce(&Signals) -> Result<ExitCode>) -> Result<ExitCode> {
+    let signals = Signals::register()?;
+    match run(&signals) {
+        // The signal may have been what made it fail.
+        _ if signals.any() => Ok(ExitCode::from(INTERRUPTED)),
+        result => result,
+    }
 }
 
 impl Signals {

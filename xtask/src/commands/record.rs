@@ -1,12 +1,12 @@
 //! `cargo xtask record`.
 
-use std::process::{self, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 
 use crate::cargo::{self, cargo};
 use crate::control_plane::{ControlPlane, Options};
-use crate::signals::{INTERRUPTED, Signals};
+use crate::signals::{Signals, interruptible};
 
 /// What to record.
 #[derive(Debug, clap::Args)]
@@ -20,17 +20,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let signals = Signals::register()?;
-    let played = play(
-        if args.check { "replay" } else { "record" },
-        &args.topic,
-        &signals,
-    );
-    if signals.any() {
-        return Ok(ExitCode::from(INTERRUPTED));
-    }
-    played?;
-    Ok(ExitCode::SUCCESS)
+    let what = if args.check { "replay" } else { "record" };
+    interruptible(|signals| play(what, &args.topic, signals).map(|()| ExitCode::SUCCESS))
 }
 
 /// Plays the whole corpus against a control plane of its own and compares.
@@ -43,13 +34,7 @@ pub(crate) fn check(signals: &Signals) -> Result<()> {
 
 /// Runs the program that plays the corpus. It is not linked into xtask, which stays quick to build.
 fn play(what: &str, topics: &[String], signals: &Signals) -> Result<()> {
-    let control_plane = ControlPlane::start(&Options {
-        name: format!("{what}-{}", process::id()).parse()?,
-        controllers: false,
-        rbac: false,
-        fsync: false,
-        kubeconfig: None,
-    })?;
+    let control_plane = ControlPlane::start(&Options::of_run(what)?)?;
     let mut command = cargo(&["run", "--quiet", "--package=optilock-conformance"]);
     command
         .args(["--features=cli", "--", what, "--kubeconfig"])

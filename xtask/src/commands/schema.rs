@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{self, Command, ExitCode};
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::control_plane::{ControlPlane, Options};
+use crate::control_plane::{Cluster, Options};
 use crate::peers::{Go, SCHEMA};
-use crate::signals::{INTERRUPTED, Signals};
+use crate::signals::{Signals, interruptible};
 use crate::workspace;
 
 /// Folders of the generated files below `crates/optilock-apiserver`, by the flag that tells the
@@ -28,40 +28,18 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let signals = Signals::register()?;
-    let control_plane = match args.kubeconfig {
-        Some(_) => None,
-        None => Some(ControlPlane::start(&Options {
-            name: format!("schema-{}", process::id()).parse()?,
-            controllers: false,
-            rbac: false,
-            fsync: false,
-            kubeconfig: None,
-        })),
-    };
-    if signals.any() {
-        return Ok(ExitCode::from(INTERRUPTED));
-    }
-    let control_plane = control_plane.transpose()?;
-    let own = control_plane.as_ref().map(ControlPlane::kubeconfig);
-    let kubeconfig = args
-        .kubeconfig
-        .as_deref()
-        .or(own)
-        .context("no kubeconfig")?;
-    let result = if args.check {
-        check(kubeconfig, &signals)
-    } else {
-        generate(kubeconfig, &crate_dir(), &signals)
-    };
-    if let Some(control_plane) = control_plane {
-        control_plane.stop()?;
-    }
-    if signals.any() {
-        return Ok(ExitCode::from(INTERRUPTED));
-    }
-    result?;
-    Ok(ExitCode::SUCCESS)
+    interruptible(|signals| {
+        let options = || Options::of_run("schema");
+        let cluster = Cluster::given_or_own(args.kubeconfig.as_deref(), options)?;
+        ensure!(!signals.any(), "interrupted");
+        let result = if args.check {
+            check(cluster.kubeconfig(), signals)
+        } else {
+            generate(cluster.kubeconfig(), &crate_dir(), signals)
+        };
+        result.and(cluster.stop())?;
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
 /// Generates the files anew, in another folder, and compares them with the committed ones.

@@ -2,6 +2,7 @@
 //! kube-controller-manager, on free loopback ports, with all their files in a folder of their own
 //! below the target folder.
 
+mod cluster;
 mod kubeconfig;
 
 use std::fmt;
@@ -9,7 +10,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{self, Command, Stdio};
 use std::str::FromStr;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::cluster::Cluster;
 use self::kubeconfig::{User, kubeconfig, write_json};
 use crate::daemon::{Daemon, Record};
 use crate::peers::{ETCD, Go, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, SETUP};
@@ -71,6 +73,19 @@ pub(crate) struct Options {
     pub(crate) fsync: bool,
     /// Where to write the kubeconfig; by default in the instance's folder.
     pub(crate) kubeconfig: Option<PathBuf>,
+}
+
+impl Options {
+    /// One for this run of xtask alone, which does `what`: as quick and as open as can be.
+    pub(crate) fn of_run(what: &str) -> Result<Self> {
+        Ok(Self {
+            name: format!("{what}-{}", process::id()).parse()?,
+            controllers: false,
+            rbac: false,
+            fsync: false,
+            kubeconfig: None,
+        })
+    }
 }
 
 /// What other runs of xtask need to know of an instance.

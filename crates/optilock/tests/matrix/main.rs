@@ -352,26 +352,34 @@ fn faults_against_strategies() {
     }
 }
 
-/// All faults together, as many updates as one likes.
-#[test]
-fn soak() {
+/// All faults together, for the library alone.
+fn everything(updates: u64, patience: Duration) -> Vec<Run> {
     let mut cells = cells();
     cells.retain(|(strategy, _)| strategy.is_ours());
-    let updates = number("OPTILOCK_SOAK_UPDATES", 4_000) as usize;
-    let runs: Vec<_> = cells
-        .iter()
-        .map(|&(strategy, subject)| Run {
-            strategy,
-            subject,
-            trouble: Trouble::Everything,
-            updates: updates.div_ceil(cells.len()),
-            seed: seed(),
-            patience: PATIENCE,
-        })
-        .collect();
+    let updates = number("OPTILOCK_SOAK_UPDATES", updates) as usize;
+    let each = updates.div_ceil(cells.len());
+    let run = |(strategy, subject)| Run {
+        strategy,
+        subject,
+        trouble: Trouble::Everything,
+        updates: each,
+        seed: seed(),
+        patience,
+    };
+    cells.into_iter().map(run).collect()
+}
+
+fn assert_exactly_once(run: &Run, verdict: &Verdict) {
+    println!("{}, {}: {verdict}", run.strategy.name, run.subject.name);
+    assert!(verdict.is_exactly_once(), "{verdict} of {run:?}");
+}
+
+/// As many updates as one likes.
+#[test]
+fn soak() {
+    let runs = everything(4_000, PATIENCE);
     for (run, verdict) in runs.iter().zip(all(&runs)) {
-        println!("{}, {}: {verdict}", run.strategy.name, run.subject.name);
-        assert!(verdict.is_exactly_once(), "{verdict} of {run:?}");
+        assert_exactly_once(run, &verdict);
     }
 }
 
@@ -397,25 +405,10 @@ fn seeds_replay() {
 /// The same in real time, against any server: the embedded one, or that of `OPTILOCK_TEST_KUBECONFIG`.
 #[tokio::test(flavor = "multi_thread")]
 async fn live() {
-    let mut cells = cells();
-    cells.retain(|(strategy, _)| strategy.is_ours());
-    let updates = number("OPTILOCK_SOAK_UPDATES", 400) as usize;
-    let runs: Vec<_> = cells
-        .iter()
-        .map(|&(strategy, subject)| Run {
-            strategy,
-            subject,
-            trouble: Trouble::Everything,
-            updates: updates.div_ceil(cells.len()),
-            seed: seed(),
-            patience: Duration::from_secs(1),
-        })
-        .collect();
+    let runs = everything(400, Duration::from_secs(1));
     let all = runs.iter().map(async |run| run.on(&server().await).await);
     for (run, seen) in runs.iter().zip(join_all(all).await) {
-        let verdict = seen.verdict;
-        println!("{}, {}: {verdict}", run.strategy.name, run.subject.name);
-        assert!(verdict.is_exactly_once(), "{verdict} of {run:?}");
+        assert_exactly_once(run, &seen.verdict);
     }
 }
 

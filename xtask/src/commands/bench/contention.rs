@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use super::spread::Spread;
 use crate::cargo::build_example;
-use crate::control_plane::{ControlPlane, Options};
+use crate::control_plane::{Cluster, Options};
 use crate::peers::{CLIENT_GO, Go};
 use crate::process::run as run_command;
-use crate::signals::{INTERRUPTED, Signals};
+use crate::signals::{Signals, interruptible};
 
 /// How long a run of client-go may take: it is the one that doesn't end where many contend.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -72,43 +72,26 @@ struct Bench<'a> {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let signals = Signals::register()?;
-    match measure(args, &signals) {
-        // The signal may have been what made it fail.
-        _ if signals.any() => Ok(ExitCode::from(INTERRUPTED)),
-        result => result.map(|()| ExitCode::SUCCESS),
-    }
+    interruptible(|signals| measure(args, signals).map(|()| ExitCode::SUCCESS))
 }
 
 fn measure(args: &Args, signals: &Signals) -> Result<()> {
     let contend = build_example(signals, "optilock", "contend", &args.profile)?;
     let client_go = Go::find()?.build(&CLIENT_GO)?;
-    let own = match &args.kubeconfig {
-        Some(_) => None,
-        None => Some(ControlPlane::start(&Options {
-            name: format!("bench-{}", process::id()).parse()?,
-            controllers: false,
-            rbac: false,
+    let cluster = Cluster::given_or_own(args.kubeconfig.as_deref(), || {
+        Ok(Options {
             fsync: true,
-            kubeconfig: None,
-        })?),
-    };
-    let kubeconfig = match (&args.kubeconfig, &own) {
-        (Some(kubeconfig), _) => kubeconfig,
-        (None, Some(own)) => own.kubeconfig(),
-        (None, None) => unreachable!("there is one or the other"),
-    };
+            ..Options::of_run("bench")?
+        })
+    })?;
     let bench = Bench {
         signals,
-        kubeconfig,
+        kubeconfig: cluster.kubeconfig(),
         contend,
         client_go,
     };
     let measured = bench.bursts(args).and_then(|()| bench.closed_loops(args));
-    match own {
-        Some(own) => measured.and(own.stop()),
-        None => measured,
-    }
+    measured.and(cluster.stop())
 }
 
 impl Bench<'_> {

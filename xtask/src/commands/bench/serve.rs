@@ -1,7 +1,7 @@
 //! `cargo xtask bench serve`.
 
 use std::path::Path;
-use std::process::{self, ExitCode};
+use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::cargo::build_optilock;
 use crate::control_plane::{ControlPlane, Options};
 use crate::peers::Go;
 use crate::serve::Serve;
-use crate::signals::{INTERRUPTED, Signals};
+use crate::signals::{Signals, interruptible};
 
 /// Pause between two looks for the kubeconfig: short beside what is measured, long enough to leave
 /// the server its processor.
@@ -66,12 +66,7 @@ struct Run {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let signals = Signals::register()?;
-    match measure(args, &signals) {
-        // The signal may have been what made it fail.
-        _ if signals.any() => Ok(ExitCode::from(INTERRUPTED)),
-        result => result.map(|()| ExitCode::SUCCESS),
-    }
+    interruptible(|signals| measure(args, signals).map(|()| ExitCode::SUCCESS))
 }
 
 fn measure(args: &Args, signals: &Signals) -> Result<()> {
@@ -119,11 +114,8 @@ fn measure_serve(binary: &Path, args: &Args, signals: &Signals) -> Result<Run> {
 
 fn measure_control_plane(args: &Args) -> Result<Run> {
     let control_plane = ControlPlane::start(&Options {
-        name: format!("bench-{}", process::id()).parse()?,
-        controllers: false,
-        rbac: false,
         fsync: true,
-        kubeconfig: None,
+        ..Options::of_run("bench")?
     })?;
     let client = Https::from_kubeconfig(control_plane.kubeconfig())?;
     let answered = control_plane.ready_after();

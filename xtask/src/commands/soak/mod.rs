@@ -4,14 +4,14 @@ mod rows;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
-use std::process::{self, ExitCode};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
 use self::rows::{ROWS, Row};
 use crate::cargo::{self, cargo};
-use crate::control_plane::{ControlPlane, Options};
+use crate::control_plane::{Cluster, Options};
 use crate::signals::{INTERRUPTED, Signals};
 
 /// What to prove.
@@ -92,15 +92,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 fn prove(args: &Args, row: &Row, size: u64, seed: u64, signals: &Signals) -> Result<()> {
-    let own = match &args.kubeconfig {
-        None if row.live => Some(ControlPlane::start(&Options {
-            name: format!("soak-{}", process::id()).parse()?,
-            controllers: false,
-            rbac: false,
-            fsync: false,
-            kubeconfig: None,
-        })?),
-        _ => None,
+    let cluster = if row.live {
+        let options = || Options::of_run("soak");
+        Some(Cluster::given_or_own(args.kubeconfig.as_deref(), options)?)
+    } else {
+        None
     };
     // The features of everyday tests, so that nothing is built twice.
     let mut command = cargo(&["test", "--quiet", "--workspace", "--all-features"]);
@@ -113,11 +109,8 @@ fn prove(args: &Args, row: &Row, size: u64, seed: u64, signals: &Signals) -> Res
         .env("OPTILOCK_SOAK_UPDATES", size.to_string())
         .env("OPTILOCK_SOAK_SEED", seed.to_string())
         .env_remove("OPTILOCK_TEST_KUBECONFIG");
-    if row.live {
-        let own = own.as_ref().map(ControlPlane::kubeconfig);
-        if let Some(kubeconfig) = own.or(args.kubeconfig.as_deref()) {
-            command.env("OPTILOCK_TEST_KUBECONFIG", kubeconfig);
-        }
+    if let Some(cluster) = &cluster {
+        command.env("OPTILOCK_TEST_KUBECONFIG", cluster.kubeconfig());
     }
     let mut passed = false;
     let success = cargo::run(command, signals, |line| {
@@ -125,8 +118,8 @@ fn prove(args: &Args, row: &Row, size: u64, seed: u64, signals: &Signals) -> Res
         passed |= line.contains(" 1 passed;");
         println!("{line}");
     });
-    if let Some(own) = own {
-        own.stop()?;
+    if let Some(cluster) = cluster {
+        cluster.stop()?;
     }
     ensure!(
         success? && passed,

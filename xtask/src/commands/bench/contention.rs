@@ -16,6 +16,8 @@ use crate::signals::{Signals, interruptible};
 
 /// How long a run of client-go may take: it is the one that doesn't end where many contend.
 const LIMIT: Duration = Duration::from_secs(60);
+/// What `timeout` ends with when it had to end the command.
+const OUT_OF_TIME: i32 = 124;
 /// How long any other run may take.
 const LIMIT_OURS: Duration = Duration::from_secs(600);
 
@@ -192,17 +194,23 @@ impl Bench<'_> {
             .arg(format!("-name=contended-{}", process::id()))
             .arg(format!("-workers={writers}"))
             .args(["-experiment=retry", "-steps=0", "-qps=0", "-jitter=2"])
-            .arg(format!("-duration={constant}ms"))
-            .arg("-v=0");
+            .arg(format!("-duration={constant}ms"));
         let mut limited = Command::new("timeout");
         limited
             .args(["--signal=TERM", &LIMIT.as_secs().to_string()])
             .arg(command.get_program())
             .args(command.get_args());
         let finished = run_command(&mut limited, self.signals, LIMIT_OURS)?;
-        let Ok(result) = serde_json::from_str::<Value>(&finished.stdout) else {
+        if finished.code == Some(OUT_OF_TIME) {
             return Ok(None);
-        };
+        }
+        ensure!(
+            finished.code == Some(0),
+            "client-go failed:\n{}",
+            finished.stderr
+        );
+        let result: Value = serde_json::from_str(&finished.stdout)
+            .with_context(|| format!("reading {:?}", finished.stdout))?;
         let figure = |key: &str| result[key].as_f64().unwrap_or(f64::NAN);
         let updates = figure("succeeded");
         Ok(Some(Figures {

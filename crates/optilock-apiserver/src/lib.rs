@@ -20,7 +20,7 @@ mod schema;
 mod selector;
 mod server;
 mod status;
-mod store;
+pub mod store;
 mod tokens;
 mod validation;
 

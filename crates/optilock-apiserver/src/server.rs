@@ -13,7 +13,7 @@ use crate::listen::Authority;
 use crate::registry::Registry;
 #[cfg(feature = "tls")]
 use crate::status::Status;
-use crate::store::{MemoryStore, Retention};
+use crate::store::{MemoryStore, Retention, Store};
 
 /// A Kubernetes API server.
 ///
@@ -37,6 +37,7 @@ pub struct Server {
 /// Settings of a [`Server`].
 #[derive(Default)]
 pub struct ServerBuilder {
+    store: Option<Arc<dyn Store>>,
     retention: Retention,
     seed: Option<u64>,
     controllers: Option<Controllers>,
@@ -46,6 +47,7 @@ pub struct ServerBuilder {
 impl std::fmt::Debug for ServerBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ServerBuilder")
+            .field("store", &self.store)
             .field("retention", &self.retention)
             .field("seed", &self.seed)
             .finish_non_exhaustive()
@@ -99,8 +101,30 @@ impl Default for Server {
 }
 
 impl ServerBuilder {
+    /// Where objects are kept. In memory, when this is not called.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use optilock_apiserver::Server;
+    /// use optilock_apiserver::store::{MemoryStore, Retention};
+    ///
+    /// // Two servers that show the same objects, one after the other.
+    /// let store = Arc::new(MemoryStore::new(Retention::default()));
+    /// let first = Server::builder().store(store.clone()).build();
+    /// drop(first);
+    /// let second = Server::builder().store(store).build();
+    /// # let _ = second;
+    /// ```
+    #[must_use]
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
     /// How long changes are kept for watches and for lists at an older version. The default is
-    /// 5 minutes, as kube-apiserver compacts etcd.
+    /// 5 minutes, as kube-apiserver compacts etcd. A store that is given by [`store`](Self::store) has a
+    /// [`Retention`] of its own.
     #[must_use]
     pub fn compact_after(mut self, age: Duration) -> Self {
         self.retention.age = age;
@@ -141,7 +165,10 @@ impl ServerBuilder {
     #[must_use]
     pub fn build(self) -> Server {
         let ambient = Arc::new(Ambient::new(self.clock, self.seed));
-        let store = Arc::new(MemoryStore::new(self.retention));
+        let retention = self.retention;
+        let store = self
+            .store
+            .unwrap_or_else(|| Arc::new(MemoryStore::new(retention)));
         let registry = Registry::new(store, Arc::clone(&ambient));
         let controllers = self.controllers.unwrap_or_else(|| Controller::ALL.into());
         #[cfg(feature = "tls")]

@@ -1,5 +1,6 @@
 //! The `optilock` command.
 
+mod backup;
 mod blame;
 mod check;
 mod demo;
@@ -14,6 +15,7 @@ mod proxy;
 mod report;
 mod serve;
 mod stop;
+mod store;
 mod summary;
 mod table;
 mod term;
@@ -34,6 +36,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Backup(backup::Args),
     Blame(blame::Args),
     Check(check::Args),
     Compare(experiment::CompareArgs),
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
     };
     let done = runtime.block_on(async {
         match cli.command {
+            Command::Backup(args) => backup::run(args).await,
             Command::Blame(args) => blame::run(args).await,
             Command::Check(args) => check::run(args).await,
             Command::Compare(args) => experiment::compare(args).await,

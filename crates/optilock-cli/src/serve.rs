@@ -5,10 +5,11 @@ use std::{
     net::{SocketAddr, ToSocketAddrs},
     path::PathBuf,
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
-use optilock_apiserver::{Controller, ListenError, Server, UnknownController};
+use optilock_apiserver::{Controller, ListenError, Server, UnknownController, store::Retention};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
     failure::{Code, Failure},
     kubeconfig::OwnedFile,
     stop::{Signal, Stop},
+    store::{self, Place},
 };
 
 /// Serve the Kubernetes API on a port, for kubectl and every other client
@@ -33,9 +35,10 @@ pub(crate) struct Args {
     /// by its owner only. A file of another origin is not overwritten
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// Where objects are kept: in `memory`, as long as the server runs
-    #[arg(long, default_value = "memory", value_parser = store)]
-    store: Store,
+    /// Where objects are kept: in `memory`, as long as the server runs, or in a file, durably:
+    /// what was acknowledged is there after a crash. The file is made when there is none
+    #[arg(long, value_name = "memory|redb:PATH", default_value = "memory", value_parser = store::place)]
+    store: Place,
     /// Which controllers run: `all` that there are, `none`, so that objects stay as clients write
     /// them, or a list, as namespace-controller,garbage-collector-controller
     #[arg(long, value_name = "all|none|LIST", default_value = "all", value_parser = controllers)]
@@ -45,23 +48,21 @@ pub(crate) struct Args {
     compact_after: Duration,
 }
 
-/// Where objects are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Store {
-    Memory,
-}
-
 /// Which controllers run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Controllers(Vec<Controller>);
 
 pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     let mut stop = Stop::listen()?;
-    let Store::Memory = args.store;
     let file = args.kubeconfig.map(OwnedFile::claim).transpose()?;
+    let retention = Retention {
+        age: args.compact_after,
+        ..Retention::default()
+    };
+    let store = args.store.open(retention)?;
     let server = Server::builder()
         .controllers(args.controllers.0)
-        .compact_after(args.compact_after)
+        .store(Arc::clone(&store))
         .build();
     let listener = server.listen(args.listen).await?;
     let (address, kubeconfig) = (listener.local_addr(), listener.kubeconfig());
@@ -91,6 +92,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         // Whoever insists doesn't wait for requests that are under way.
         _ = stop.requested() => {}
     }
+    store.close().await;
     if let Some(file) = file {
         file.remove()?;
     }
@@ -139,16 +141,6 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     resolved
         .min_by_key(SocketAddr::is_ipv6)
         .ok_or_else(|| format!("the name has no address; {ADVICE}"))
-}
-
-fn store(text: &str) -> Result<Store, String> {
-    match text.split(':').next() {
-        Some("memory") if text == "memory" => Ok(Store::Memory),
-        Some(kind @ ("redb" | "etcd")) => Err(format!(
-            "this version has no {kind} store yet; take `memory`, or a later version"
-        )),
-        _ => Err("take `memory`".to_owned()),
-    }
 }
 
 fn controllers(text: &str) -> Result<Controllers, String> {

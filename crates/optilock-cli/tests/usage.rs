@@ -64,7 +64,7 @@ fn serve() {
         ),
         (&["--listen", "6443"], &["--listen", "127.0.0.1:6443"]),
         (&["--listen", "127.0.0.1:99999"], &["--listen"]),
-        (&["--store", "redb:/tmp/x"], &["--store", "redb", "memory"]),
+        (&["--store", "redb:"], &["--store", "redb:objects"]),
         (
             &["--store", "etcd:http://127.0.0.1:1"],
             &["--store", "etcd", "memory"],

@@ -33,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) ambient: Arc<Ambient>,
     controllers: Controllers,
     root_ca: RootCa,
+    restored: OnceCell<()>,
     manager: OnceCell<Manager>,
 }
 
@@ -48,8 +49,15 @@ impl Shared {
             ambient,
             controllers,
             root_ca,
+            restored: OnceCell::new(),
             manager: OnceCell::new(),
         }
+    }
+
+    /// Takes up what the store has from an earlier server, before the first request: discovery shows it, too.
+    async fn restored(&self) -> Result<(), Status> {
+        let restore = || self.registry.restore();
+        self.restored.get_or_try_init(restore).await.copied()
     }
 
     /// Creates what every cluster has and starts the controllers, before the first request on a resource is served. A
@@ -159,6 +167,7 @@ impl ApiService {
         B: http_body::Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        self.shared.restored().await?;
         let registry = &self.shared.registry;
         let user = self.authentication.user(&head.headers, registry).await?;
         match Route::parse(head.uri.path()) {

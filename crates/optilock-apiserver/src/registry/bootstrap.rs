@@ -85,6 +85,14 @@ impl Registry {
             return Ok(());
         };
         let object = target.resource.complete(&object)?;
+        let present = Target {
+            name: super::object::meta_str(&object, "name").to_owned(),
+            ..target.clone()
+        };
+        // In a store that outlives servers it is there, with an address that can't be taken twice.
+        if self.entry(&present).await?.is_some() {
+            return Ok(());
+        }
         match self
             .create(&target, object, &WriteOptions::kube_apiserver())
             .await

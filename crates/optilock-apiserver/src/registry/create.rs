@@ -158,6 +158,7 @@ impl Registry {
                     live.as_ref(),
                 ))
             }
+            Err(error) => Err(errors::unwritten(&error)),
         }
     }
 }

@@ -96,6 +96,7 @@ impl Registry {
                     return Ok(errors::gone(resource, &old, last));
                 }
                 Err(CommitError::Mismatch(_)) => {}
+                Err(error) => return Err(errors::unwritten(&error)),
             }
         }
     }

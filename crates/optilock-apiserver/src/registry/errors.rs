@@ -7,7 +7,7 @@ use super::prepare::is_namespace;
 use super::resource::Resource;
 use super::{Deleted, Stored};
 use crate::status::{Cause, Details, Reason, Status};
-use crate::store::ReadError;
+use crate::store::{CommitError, Fault, ReadError};
 use crate::validation::field;
 use crate::validation::gofmt::quote;
 
@@ -215,6 +215,20 @@ pub(super) fn read(error: &ReadError) -> Status {
             "The resourceVersion for the provided list is too old.",
         ),
         ReadError::Future { asked, current } => too_large(asked, current),
+    }
+}
+
+/// What it means for a write that its store did not take it.
+///
+/// What is not known to be written has no Retry-After and is no 503 or 504: clients would send it again.
+pub(super) fn unwritten(error: &CommitError) -> Status {
+    match error {
+        CommitError::Refused(Fault::NoSpace) | CommitError::Unknown(_) => {
+            Status::untyped(error.to_string())
+        }
+        CommitError::Refused(_) | CommitError::Mismatch(_) => {
+            Status::new(503, Reason::ServiceUnavailable, error.to_string())
+        }
     }
 }
 

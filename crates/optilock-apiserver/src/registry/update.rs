@@ -156,6 +156,7 @@ impl Registry {
             }
             Ok(revision) => Ok(stored(revision)),
             Err(CommitError::Mismatch(_)) => Ok(None),
+            Err(error) => Err(errors::unwritten(&error)),
         }
     }
 }

@@ -13,13 +13,15 @@ use tokio::time::Instant;
 
 use super::{Event, ReadError};
 
-/// How much history is kept for watches and for lists at an older revision.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Retention {
-    /// Changes older than this are dropped (kube-apiserver compacts every 5 minutes).
-    pub(crate) age: Duration,
+/// How much history a store keeps, for watches and for lists at an older revision.
+///
+/// The default is 5 minutes, after which kube-apiserver compacts etcd, and 102,400 changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Changes older than this are dropped.
+    pub age: Duration,
     /// At most so many changes are kept.
-    pub(crate) events: usize,
+    pub events: usize,
 }
 
 impl Default for Retention {
@@ -69,30 +71,61 @@ impl EventLog {
         }
     }
 
+    /// The log of a store that was there before: what is left of its history, each change with its age,
+    /// up to `revision`.
+    #[cfg(feature = "redb")]
+    pub(super) fn restored(
+        revision: u64,
+        history: Vec<(Event, Duration)>,
+        retention: Retention,
+    ) -> Self {
+        let now = Instant::now();
+        let begins = history.first().map(|(event, _)| event.revision - 1);
+        let kept = |(event, age)| Kept {
+            event: Arc::new(event),
+            // A clock that can't go back so far makes a change younger than it is.
+            at: now.checked_sub(age).unwrap_or(now),
+        };
+        let mut window = Window {
+            events: history.into_iter().map(kept).collect(),
+            compacted: begins.unwrap_or(revision),
+        };
+        window.drop_old(retention, now);
+        Self {
+            window: RwLock::new(window),
+            head: watch::Sender::new(revision),
+            retention,
+        }
+    }
+
+    /// Changes up to and including this revision are forgotten.
+    #[cfg(feature = "redb")]
+    pub(super) fn compacted(&self) -> u64 {
+        self.window.read().compacted
+    }
+
     /// The newest revision that was published.
     pub(super) fn head(&self) -> u64 {
         *self.head.borrow()
     }
 
-    /// Appends a change and wakes the cursors. Callers publish in order of revision.
-    pub(super) fn publish(&self, event: Event) {
-        let revision = event.revision;
+    /// Appends changes and wakes the cursors. Callers publish in order of revision.
+    pub(super) fn publish(&self, events: impl IntoIterator<Item = Event>) {
         let now = Instant::now();
-        {
+        let head = {
             let mut window = self.window.write();
-            window.events.push_back(Kept {
+            window.events.extend(events.into_iter().map(|event| Kept {
                 event: Arc::new(event),
                 at: now,
-            });
-            while let Some(oldest) = window.events.front()
-                && (window.events.len() > self.retention.events
-                    || now.duration_since(oldest.at) > self.retention.age)
-            {
-                window.compacted = oldest.event.revision;
-                window.events.pop_front();
-            }
-        }
-        self.head.send_replace(revision);
+            }));
+            let Some(newest) = window.events.back() else {
+                return;
+            };
+            let head = newest.event.revision;
+            window.drop_old(self.retention, now);
+            head
+        };
+        self.head.send_replace(head);
     }
 
     /// The changes after a revision, newest last.
@@ -104,6 +137,16 @@ impl EventLog {
 }
 
 impl Window {
+    fn drop_old(&mut self, retention: Retention, now: Instant) {
+        while let Some(oldest) = self.events.front()
+            && (self.events.len() > retention.events
+                || now.duration_since(oldest.at) > retention.age)
+        {
+            self.compacted = oldest.event.revision;
+            self.events.pop_front();
+        }
+    }
+
     fn check(&self, after: u64) -> Result<(), ReadError> {
         if after < self.compacted {
             return Err(ReadError::Compacted {
@@ -122,9 +165,11 @@ impl Window {
     }
 }
 
-/// A place in the log.
+/// A place in the log of a store, from which changes are read.
+///
+/// It costs the store nothing: a slow reader falls behind alone.
 #[derive(Debug)]
-pub(crate) struct Cursor {
+pub struct Cursor {
     log: Arc<EventLog>,
     head: watch::Receiver<u64>,
     prefix: String,
@@ -150,7 +195,8 @@ impl Cursor {
     }
 
     /// The revision up to which everything was delivered.
-    pub(crate) fn position(&self) -> u64 {
+    #[must_use]
+    pub fn position(&self) -> u64 {
         self.position
     }
 
@@ -158,7 +204,7 @@ impl Cursor {
     ///
     /// # Errors
     /// [`ReadError::Compacted`] when the log has moved past the cursor; it is of no use any more.
-    pub(crate) async fn next(&mut self) -> Result<Vec<Arc<Event>>, ReadError> {
+    pub async fn next(&mut self) -> Result<Vec<Arc<Event>>, ReadError> {
         loop {
             let head = *self.head.borrow_and_update();
             while self.position < head {

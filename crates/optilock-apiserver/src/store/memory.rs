@@ -1,140 +1,31 @@
 //! The store that lives and dies with the process.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use bytes::Bytes;
-use parking_lot::RwLock;
 
-use super::log::EventLog;
-use super::{
-    CommitError, Cursor, Entry, Event, Expected, Page, Previous, Range, ReadError, Retention, Store,
-};
+use super::state::State;
+use super::{CommitError, Cursor, Entry, Expected, Page, Range, ReadError, Retention, Store};
 
 /// A store in memory.
-///
-/// The tree holds the present only. A read of the past undoes the changes that the event log has kept since
-/// then, which costs what happened in between: pages of a list are read moments after
-/// their first, and a persistent tree would make every write dearer for them.
 #[derive(Debug)]
-pub(crate) struct MemoryStore {
-    tree: RwLock<Tree>,
-    log: Arc<EventLog>,
-}
-
-#[derive(Debug)]
-struct Tree {
-    entries: BTreeMap<Arc<str>, (Bytes, u64)>,
-    revision: u64,
-}
+pub struct MemoryStore(State);
 
 impl MemoryStore {
     /// An empty store at revision 1, as etcd begins.
-    pub(crate) fn new(retention: Retention) -> Self {
-        Self {
-            tree: RwLock::new(Tree {
-                entries: BTreeMap::new(),
-                revision: 1,
-            }),
-            log: Arc::new(EventLog::new(1, retention)),
-        }
-    }
-}
-
-impl Tree {
-    fn entry(&self, key: &str) -> Option<Entry> {
-        self.entries
-            .get_key_value(key)
-            .map(|(key, (value, revision))| Entry {
-                key: Arc::clone(key),
-                value: value.clone(),
-                revision: *revision,
-            })
-    }
-
-    fn scan<'a>(
-        &'a self,
-        prefix: &'a str,
-        start: &str,
-    ) -> impl Iterator<Item = (&'a Arc<str>, &'a (Bytes, u64))> {
-        self.entries
-            .range::<str, _>((Bound::Included(start), Bound::Unbounded))
-            .take_while(move |(key, _)| key.starts_with(prefix))
+    #[must_use]
+    pub fn new(retention: Retention) -> Self {
+        Self(State::empty(retention))
     }
 }
 
 #[async_trait]
 impl Store for MemoryStore {
     async fn get(&self, key: &str) -> Result<Option<Entry>, ReadError> {
-        Ok(self.tree.read().entry(key))
+        Ok(self.0.get(key))
     }
 
     async fn range(&self, range: Range<'_>) -> Result<Page, ReadError> {
-        let tree = self.tree.read();
-        let at = range.at.unwrap_or(tree.revision);
-        if at > tree.revision {
-            return Err(ReadError::Future {
-                asked: at,
-                current: tree.revision,
-            });
-        }
-        let start = range.start.unwrap_or(range.prefix).max(range.prefix);
-        let limit = match range.limit {
-            0 => usize::MAX,
-            limit => limit,
-        };
-
-        let mut entries = Vec::new();
-        let mut remaining = 0;
-        let mut take = |key: &Arc<str>, value: &Bytes, revision: u64| {
-            if entries.len() < limit {
-                entries.push(Entry {
-                    key: Arc::clone(key),
-                    value: value.clone(),
-                    revision,
-                });
-            } else {
-                remaining += 1;
-            }
-        };
-
-        let undone = if at < tree.revision {
-            self.log.since(at)?
-        } else {
-            Vec::new()
-        };
-        if undone.is_empty() {
-            for (key, (value, revision)) in tree.scan(range.prefix, start) {
-                take(key, value, *revision);
-            }
-        } else {
-            let mut past: BTreeMap<&Arc<str>, (&Bytes, u64)> = tree
-                .scan(range.prefix, start)
-                .map(|(key, (value, revision))| (key, (value, *revision)))
-                .collect();
-            let in_range =
-                |event: &&Arc<Event>| event.key.starts_with(range.prefix) && &*event.key >= start;
-            for event in undone.iter().rev().filter(in_range) {
-                match &event.previous {
-                    Some(previous) => {
-                        past.insert(&event.key, (&previous.value, previous.revision));
-                    }
-                    None => {
-                        past.remove(&event.key);
-                    }
-                }
-            }
-            for (key, (value, revision)) in past {
-                take(key, value, revision);
-            }
-        }
-        Ok(Page {
-            entries,
-            revision: at,
-            remaining,
-        })
+        self.0.range(&range)
     }
 
     async fn commit(
@@ -143,59 +34,22 @@ impl Store for MemoryStore {
         expected: Expected,
         value: Option<Bytes>,
     ) -> Result<u64, CommitError> {
-        let mut tree = self.tree.write();
-        let current = tree.entry(key);
-        let matches = match (&current, expected) {
-            (None, Expected::Absent) => true,
-            (Some(entry), Expected::Revision(revision)) => entry.revision == revision,
-            _ => false,
-        };
-        if !matches {
-            return Err(CommitError::Mismatch(current));
-        }
-        let revision = tree.revision + 1;
-        tree.revision = revision;
-        let (key, previous) = match current {
-            Some(entry) => (
-                entry.key,
-                Some(Previous {
-                    value: entry.value,
-                    revision: entry.revision,
-                }),
-            ),
-            None => (Arc::from(key), None),
-        };
-        match &value {
-            Some(value) => {
-                tree.entries
-                    .insert(Arc::clone(&key), (value.clone(), revision));
-            }
-            None => {
-                tree.entries.remove(&key);
-            }
-        }
-        // Published under the lock: the log has the order of the revisions.
-        self.log.publish(Event {
-            revision,
-            key,
-            value,
-            previous,
-        });
-        Ok(revision)
+        self.0.commit(key, expected, value)
     }
 
     fn revision(&self) -> u64 {
-        self.tree.read().revision
+        self.0.revision()
     }
 
     fn watch(&self, prefix: &str, after: u64) -> Result<Cursor, ReadError> {
-        Cursor::new(Arc::clone(&self.log), prefix, after)
+        self.0.watch(prefix, after)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
     use std::time::Duration;
 
     fn store() -> MemoryStore {

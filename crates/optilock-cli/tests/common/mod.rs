@@ -53,9 +53,15 @@ pub(crate) struct Serve {
 impl Serve {
     /// Starts it and waits until it says that it listens.
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with more options.
+    pub(crate) fn start_with(options: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let kubeconfig = directory.path().join("kubeconfig");
         let mut command = optilock(&["serve", "--kubeconfig", text(&kubeconfig)]);
+        command.args(options);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         wait_for(&mut child, "listening on ");
         Self {

@@ -68,6 +68,24 @@ pub(super) const ROWS: &[Row] = &[
         size: 10_000,
         live: false,
     },
+    Row {
+        name: "store-faults",
+        about: "disks that lose power, tear, reorder and fail: what was acknowledged stays",
+        package: "optilock-apiserver",
+        target: "store_faults",
+        test: "what_was_acknowledged_survives",
+        size: 10_000,
+        live: false,
+    },
+    Row {
+        name: "store-kill",
+        about: "`serve` killed under 32 writers: nothing acknowledged or watched is lost or undone",
+        package: "optilock-cli",
+        target: "store_kill",
+        test: "a_killed_server_loses_nothing",
+        size: 1_000,
+        live: false,
+    },
 ];
 
 #[cfg(test)]

@@ -132,6 +132,7 @@ impl Registry {
             {
                 Ok(revision) => return codec::decode_stored(&Stored { bytes, revision }),
                 Err(CommitError::Mismatch(_)) => {}
+                Err(error) => return Err(errors::unwritten(&error)),
             }
         }
     }

@@ -74,6 +74,10 @@ impl Registry {
                 match self.store.commit(&key, expected, None).await {
                     Ok(_) => break,
                     Err(CommitError::Mismatch(_)) => {}
+                    Err(error) => {
+                        tracing::warn!(%error, key, "what an object held is not given back");
+                        break;
+                    }
                 }
             }
         }

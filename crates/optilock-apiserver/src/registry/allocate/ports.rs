@@ -4,8 +4,9 @@ use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 
-use super::super::{Registry, Target};
+use super::super::{Registry, Target, errors};
 use super::Lease;
+use crate::status::Status;
 use crate::store::{CommitError, Expected};
 
 /// The default range of kube-apiserver.
@@ -22,6 +23,9 @@ pub(super) enum Refusal {
         RANGE.end()
     )]
     OutOfRange,
+    /// The key can't be written.
+    #[error(transparent)]
+    Failed(Status),
 }
 
 /// The key that stands for a port. It is no object's.
@@ -58,6 +62,7 @@ pub(super) async fn take(
             Ok(())
         }
         Err(CommitError::Mismatch(_)) => Err(Refusal::Taken),
+        Err(error) => Err(Refusal::Failed(errors::unwritten(&error))),
     }
 }
 
@@ -67,15 +72,17 @@ pub(super) async fn take_any(
     service: &Target,
     dry_run: bool,
     lease: &mut Lease,
-) -> Option<i64> {
+) -> Result<Option<i64>, Status> {
     let count = RANGE.end() - RANGE.start() + 1;
     let last = u64::try_from(count - 1).unwrap_or_default();
     let first = i64::try_from(registry.ambient.between(0, last)).unwrap_or_default();
     for step in 0..count {
         let port = RANGE.start() + (first + step) % count;
-        if take(registry, service, port, dry_run, lease).await.is_ok() {
-            return Some(port);
+        match take(registry, service, port, dry_run, lease).await {
+            Ok(()) => return Ok(Some(port)),
+            Err(Refusal::Failed(status)) => return Err(status),
+            Err(Refusal::Taken | Refusal::OutOfRange) => {}
         }
     }
-    None
+    Ok(None)
 }

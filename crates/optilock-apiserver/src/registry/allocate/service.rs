@@ -276,6 +276,9 @@ impl Provider<'_> {
             }
             let taken = ports::take(self.registry, self.target, *port, self.dry_run, lease).await;
             if let Err(refusal) = taken {
+                if let ports::Refusal::Failed(status) = refusal {
+                    return Err(status);
+                }
                 let spec = Path::new("spec");
                 let path = spec.child("ports");
                 let path = path.index(at);
@@ -305,7 +308,7 @@ impl Provider<'_> {
             let node_port = match shared {
                 Some(node_port) => node_port,
                 None => ports::take_any(self.registry, self.target, self.dry_run, lease)
-                    .await
+                    .await?
                     .ok_or_else(|| internal("failed to allocate a nodePort: range is full"))?,
             };
             given.push((service_port, protocol(port), node_port));
@@ -327,13 +330,14 @@ impl Provider<'_> {
         let (registry, target) = (self.registry, self.target);
         if port != 0 {
             let taken = ports::take(registry, target, port, self.dry_run, lease).await;
-            return taken.map_err(|refusal| {
-                internal(&format!(
+            return taken.map_err(|refusal| match refusal {
+                ports::Refusal::Failed(status) => status,
+                refusal => internal(&format!(
                     "failed to allocate requested HealthCheck NodePort {port}: {refusal}"
-                ))
+                )),
             });
         }
-        let port = ports::take_any(registry, target, self.dry_run, lease).await;
+        let port = ports::take_any(registry, target, self.dry_run, lease).await?;
         let port = port
             .ok_or_else(|| internal("failed to allocate a HealthCheck NodePort: range is full"))?;
         spec.insert("healthCheckNodePort".into(), port.into());

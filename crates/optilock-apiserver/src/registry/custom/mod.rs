@@ -121,6 +121,11 @@ impl Registry {
         }
     }
 
+    /// Takes up the definitions that a store from an earlier server holds.
+    pub(crate) async fn restore(&self) -> Result<(), Status> {
+        self.follow_definitions().await
+    }
+
     /// Brings names, conditions and the list of resources in line with the definitions.
     async fn follow_definitions(&self) -> Result<(), Status> {
         let mut made = self.definitions.made.lock().await;

@@ -1,0 +1,246 @@
+//! The present of a store and its recent past, in memory.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::RwLock;
+
+use super::log::EventLog;
+use super::{
+    CommitError, Cursor, Entry, Event, Expected, Page, Previous, Range, ReadError, Retention,
+};
+
+/// What is read of a store: all that it holds, and its event log.
+///
+/// The tree holds the present only. A read of the past undoes the changes that the event log has kept since
+/// then, which costs what happened in between: pages of a list are read moments after
+/// their first, and a persistent tree would make every write dearer for them.
+#[derive(Debug)]
+pub(super) struct State {
+    tree: RwLock<Tree>,
+    log: Arc<EventLog>,
+}
+
+#[derive(Debug)]
+struct Tree {
+    entries: Entries,
+    revision: u64,
+}
+
+/// All keys with their values, and the revisions of their last changes.
+pub(super) type Entries = BTreeMap<Arc<str>, (Bytes, u64)>;
+
+/// The revision of a store in which nothing was ever written, as in etcd.
+pub(super) const FIRST_REVISION: u64 = 1;
+
+impl State {
+    /// Nothing.
+    pub(super) fn empty(retention: Retention) -> Self {
+        Self::new(
+            Entries::new(),
+            FIRST_REVISION,
+            EventLog::new(FIRST_REVISION, retention),
+        )
+    }
+
+    /// What is there at a revision, and how it came to be.
+    pub(super) fn new(entries: Entries, revision: u64, log: EventLog) -> Self {
+        Self {
+            tree: RwLock::new(Tree { entries, revision }),
+            log: Arc::new(log),
+        }
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<Entry> {
+        self.tree.read().entry(key)
+    }
+
+    pub(super) fn revision(&self) -> u64 {
+        self.tree.read().revision
+    }
+
+    pub(super) fn watch(&self, prefix: &str, after: u64) -> Result<Cursor, ReadError> {
+        Cursor::new(Arc::clone(&self.log), prefix, after)
+    }
+
+    /// Writes a key if it is in the expected state, at the next revision.
+    pub(super) fn commit(
+        &self,
+        key: &str,
+        expected: Expected,
+        value: Option<Bytes>,
+    ) -> Result<u64, CommitError> {
+        let mut tree = self.tree.write();
+        let revision = tree.revision + 1;
+        let event = tree.change(key, expected, value, revision)?;
+        tree.apply(&event);
+        // Published under the lock: the log has the order of the revisions.
+        self.log.publish([event]);
+        Ok(revision)
+    }
+
+    /// The change that a commit would be at a revision, if the key is in the expected state. Nothing is changed.
+    #[cfg(feature = "redb")]
+    pub(super) fn plan(
+        &self,
+        key: &str,
+        expected: Expected,
+        value: Option<Bytes>,
+        revision: u64,
+    ) -> Result<Event, CommitError> {
+        self.tree.read().change(key, expected, value, revision)
+    }
+
+    /// Makes planned changes visible, all at once. Callers do so in order of revision.
+    #[cfg(feature = "redb")]
+    pub(super) fn apply(&self, events: Vec<Event>) {
+        let mut tree = self.tree.write();
+        for event in &events {
+            tree.apply(event);
+        }
+        self.log.publish(events);
+    }
+
+    /// Changes up to and including this revision are forgotten.
+    #[cfg(feature = "redb")]
+    pub(super) fn compacted(&self) -> u64 {
+        self.log.compacted()
+    }
+
+    pub(super) fn range(&self, range: &Range<'_>) -> Result<Page, ReadError> {
+        let tree = self.tree.read();
+        let at = range.at.unwrap_or(tree.revision);
+        if at > tree.revision {
+            return Err(ReadError::Future {
+                asked: at,
+                current: tree.revision,
+            });
+        }
+        let start = range.start.unwrap_or(range.prefix).max(range.prefix);
+        let limit = match range.limit {
+            0 => usize::MAX,
+            limit => limit,
+        };
+
+        let mut entries = Vec::new();
+        let mut remaining = 0;
+        let mut take = |key: &Arc<str>, value: &Bytes, revision: u64| {
+            if entries.len() < limit {
+                entries.push(Entry {
+                    key: Arc::clone(key),
+                    value: value.clone(),
+                    revision,
+                });
+            } else {
+                remaining += 1;
+            }
+        };
+
+        let undone = if at < tree.revision {
+            self.log.since(at)?
+        } else {
+            Vec::new()
+        };
+        if undone.is_empty() {
+            for (key, (value, revision)) in tree.scan(range.prefix, start) {
+                take(key, value, *revision);
+            }
+        } else {
+            let mut past: BTreeMap<&Arc<str>, (&Bytes, u64)> = tree
+                .scan(range.prefix, start)
+                .map(|(key, (value, revision))| (key, (value, *revision)))
+                .collect();
+            let in_range =
+                |event: &&Arc<Event>| event.key.starts_with(range.prefix) && &*event.key >= start;
+            for event in undone.iter().rev().filter(in_range) {
+                match &event.previous {
+                    Some(previous) => {
+                        past.insert(&event.key, (&previous.value, previous.revision));
+                    }
+                    None => {
+                        past.remove(&event.key);
+                    }
+                }
+            }
+            for (key, (value, revision)) in past {
+                take(key, value, revision);
+            }
+        }
+        Ok(Page {
+            entries,
+            revision: at,
+            remaining,
+        })
+    }
+}
+
+impl Tree {
+    fn entry(&self, key: &str) -> Option<Entry> {
+        self.entries
+            .get_key_value(key)
+            .map(|(key, (value, revision))| Entry {
+                key: Arc::clone(key),
+                value: value.clone(),
+                revision: *revision,
+            })
+    }
+
+    fn scan<'a>(
+        &'a self,
+        prefix: &'a str,
+        start: &str,
+    ) -> impl Iterator<Item = (&'a Arc<str>, &'a (Bytes, u64))> {
+        self.entries
+            .range::<str, _>((Bound::Included(start), Bound::Unbounded))
+            .take_while(move |(key, _)| key.starts_with(prefix))
+    }
+
+    fn change(
+        &self,
+        key: &str,
+        expected: Expected,
+        value: Option<Bytes>,
+        revision: u64,
+    ) -> Result<Event, CommitError> {
+        let current = self.entry(key);
+        let matches = match (&current, expected) {
+            (None, Expected::Absent) => true,
+            (Some(entry), Expected::Revision(revision)) => entry.revision == revision,
+            _ => false,
+        };
+        if !matches {
+            return Err(CommitError::Mismatch(current));
+        }
+        let (key, previous) = match current {
+            Some(entry) => (
+                entry.key,
+                Some(Previous {
+                    value: entry.value,
+                    revision: entry.revision,
+                }),
+            ),
+            None => (Arc::from(key), None),
+        };
+        Ok(Event {
+            revision,
+            key,
+            value,
+            previous,
+        })
+    }
+
+    fn apply(&mut self, event: &Event) {
+        self.revision = event.revision;
+        match &event.value {
+            Some(value) => {
+                let held = (value.clone(), event.revision);
+                self.entries.insert(Arc::clone(&event.key), held);
+            }
+            None => {
+                self.entries.remove(&event.key);
+            }
+        }
+    }
+}

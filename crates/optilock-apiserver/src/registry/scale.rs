@@ -42,14 +42,6 @@ const SCALED: &[(&str, &str, SelectorForm)] = &[
 /// Scales as if they were a resource, for those who want them as a table.
 pub(crate) fn scales() -> &'static Resource {
     static SCALES: LazyLock<Resource> = LazyLock::new(|| {
-        let column = |name: &str, kind: &str| Column {
-            name: name.into(),
-            kind: kind.into(),
-            format: "".into(),
-            priority: 0,
-            description: "".into(),
-            path: "".into(),
-        };
         resource(Arc::new(schema::Resource {
             group: "autoscaling".into(),
             version: "v1".into(),
@@ -63,10 +55,10 @@ pub(crate) fn scales() -> &'static Resource {
             categories: Vec::new(),
             subresources: Vec::new(),
             columns: vec![
-                column("Name", "string"),
-                column("Desired", "integer"),
-                column("Available", "integer"),
-                column("Age", "string"),
+                Column::new("Name", "string"),
+                Column::new("Desired", "integer"),
+                Column::new("Available", "integer"),
+                Column::new("Age", "string"),
             ],
         }))
     });

@@ -82,6 +82,20 @@ pub(crate) struct Column {
     pub(crate) path: Box<str>,
 }
 
+impl Column {
+    /// A column that is always shown; nothing else is known of it.
+    pub(crate) fn new(name: &str, kind: &str) -> Self {
+        Self {
+            name: name.into(),
+            kind: kind.into(),
+            format: "".into(),
+            priority: 0,
+            description: "".into(),
+            path: "".into(),
+        }
+    }
+}
+
 impl Resource {
     /// Kind of lists.
     pub(crate) fn list_kind(&self) -> Cow<'_, str> {

@@ -122,51 +122,47 @@ pub(super) fn init_containers(spec: &Scope<'_>, errors: &mut ErrorList) {
     }
 }
 
+/// Visits the ports of the containers, each with its path.
+fn each_port<'v>(spec: &Scope<'v>, mut visit: impl FnMut(&'v Value, &Path<'_>)) {
+    let path = spec.path.child("containers");
+    for (at, container) in spec.items("containers").iter().enumerate() {
+        let path = path.index(at);
+        let path = path.child("ports");
+        let ports = container["ports"].as_array();
+        for (at, port) in ports.into_iter().flatten().enumerate() {
+            visit(port, &path.index(at));
+        }
+    }
+}
+
 /// On the network of the host a container listens where the host does.
 pub(super) fn host_network(spec: &Scope<'_>, errors: &mut ErrorList) {
     if *spec.at(&["hostNetwork"]) != true {
         return;
     }
-    let path = spec.path.child("containers");
-    for (at, container) in spec.items("containers").iter().enumerate() {
-        let path = path.index(at);
-        let path = path.child("ports");
-        let ports = container["ports"].as_array();
-        for (at, port) in ports.into_iter().flatten().enumerate() {
-            let number = |name: &str| port[name].as_i64().unwrap_or(0);
-            let host = number("hostPort");
-            if host != number("containerPort") {
-                let complaint = "must match `containerPort` when `hostNetwork` is true";
-                let path = path.index(at);
-                errors.push(Error::invalid(&path.child("hostPort"), host, complaint));
-            }
+    each_port(spec, |port, path| {
+        let number = |name: &str| port[name].as_i64().unwrap_or(0);
+        let host = number("hostPort");
+        if host != number("containerPort") {
+            let complaint = "must match `containerPort` when `hostNetwork` is true";
+            errors.push(Error::invalid(&path.child("hostPort"), host, complaint));
         }
-    }
+    });
 }
 
 /// A port of the host is one container's.
 pub(super) fn host_ports(spec: &Scope<'_>, errors: &mut ErrorList) {
     let mut taken = HashSet::new();
-    let path = spec.path.child("containers");
-    for (at, container) in spec.items("containers").iter().enumerate() {
-        let path = path.index(at);
-        let path = path.child("ports");
-        let ports = container["ports"].as_array();
-        for (at, port) in ports.into_iter().flatten().enumerate() {
-            let Some(number) = port["hostPort"].as_i64().filter(|number| *number != 0) else {
-                continue;
-            };
-            let place = format!(
-                "{}/{}/{number}",
-                text(port, "protocol"),
-                text(port, "hostIP")
-            );
-            if !taken.insert(place.clone()) {
-                let path = path.index(at);
-                errors.push(Error::duplicate(&path.child("hostPort"), place.as_str()));
-            }
+    each_port(spec, |port, path| {
+        let Some(number) = port["hostPort"].as_i64().filter(|number| *number != 0) else {
+            return;
+        };
+        let (protocol, address) = (text(port, "protocol"), text(port, "hostIP"));
+        if !taken.insert((protocol, address, number)) {
+            let place = format!("{protocol}/{address}/{number}");
+            errors.push(Error::duplicate(&path.child("hostPort"), place.as_str()));
         }
-    }
+    });
 }
 
 /// Without a policy for names the Pod says itself who resolves them.

@@ -252,24 +252,16 @@ fn subresources(definition: &Value, version: &Value) -> Vec<Subresource> {
 
 /// The name, and what the definition wants to be shown: the age when it does not say.
 fn columns(version: &Value) -> Vec<Column> {
-    let column = |name: &str, kind: &str| Column {
-        name: name.into(),
-        kind: kind.into(),
-        format: "".into(),
-        priority: 0,
-        description: "".into(),
-        path: "".into(),
-    };
     let mut columns = vec![Column {
         format: "name".into(),
         path: ".metadata.name".into(),
-        ..column("Name", "string")
+        ..Column::new("Name", "string")
     }];
     let wanted = version["additionalPrinterColumns"].as_array();
     match wanted.filter(|wanted| !wanted.is_empty()) {
         None => columns.push(Column {
             path: ".metadata.creationTimestamp".into(),
-            ..column("Age", "date")
+            ..Column::new("Age", "date")
         }),
         Some(wanted) => columns.extend(wanted.iter().map(|wanted| {
             let path = text(&wanted["jsonPath"]);
@@ -285,7 +277,7 @@ fn columns(version: &Value) -> Vec<Column> {
                     .unwrap_or_default(),
                 description: description.into(),
                 path: path.into(),
-                ..column(text(&wanted["name"]), text(&wanted["type"]))
+                ..Column::new(text(&wanted["name"]), text(&wanted["type"]))
             }
         })),
     }

@@ -1,6 +1,9 @@
 //! What one request costs in process, by verb. `cargo bench -p optilock-apiserver`
 //!
-//! The CPU that a request takes, from its bytes to those of its answer: one thread, no socket, no client.
+//! The CPU that a request takes, from its bytes to those of its answer: one thread, no socket. The client has no part in
+//! it, but in `kube_client`, which is there to tell the two apart. What a client prepares is not measured.
+
+use std::cell::Cell;
 
 use bytes::Bytes;
 use divan::{Bencher, black_box};
@@ -13,16 +16,19 @@ use tower::ServiceExt;
 
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
 const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/default/deployments/web";
+const JSON: &str = "application/json";
 const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
 fn main() {
     divan::main();
 }
 
-/// A server with a Deployment, and a thread to run it on.
+/// A server with a Deployment that two managers have written, and a thread to run it on.
 struct Bench {
     runtime: Runtime,
     service: ApiService,
+    /// How many writes there were so far.
+    writes: Cell<u64>,
 }
 
 impl Bench {
@@ -32,19 +38,31 @@ impl Bench {
         let bench = Self {
             runtime: runtime.expect("a runtime"),
             service: server.service(),
+            writes: Cell::new(0),
         };
+        let uri = format!("{DEPLOYMENTS}?fieldManager=kubectl-client-side-apply");
+        bench.send(&Method::POST, &uri, JSON, "", &deployment("web", "0"));
+        let uri = format!("{DEPLOYMENT}/status?fieldManager=kube-controller-manager");
+        let status = json!({"status": {
+            "observedGeneration": 1, "replicas": 3, "updatedReplicas": 3, "readyReplicas": 3, "availableReplicas": 3,
+            "conditions": [
+                condition("Available", "MinimumReplicasAvailable", "Deployment has minimum availability."),
+                condition("Progressing", "NewReplicaSetAvailable", "ReplicaSet \"web-5d4f8c7b9\" has successfully progressed."),
+            ],
+        }});
+        let status = Bytes::from(status.to_string());
         bench.send(
-            Method::POST,
-            DEPLOYMENTS,
-            "application/json",
+            &Method::PATCH,
+            &uri,
+            "application/merge-patch+json",
             "",
-            &deployment("web", "0"),
+            &status,
         );
         bench
     }
 
     /// Sends a request and reads its answer.
-    fn send(&self, method: Method, uri: &str, content: &str, accept: &str, body: &Bytes) -> Bytes {
+    fn send(&self, method: &Method, uri: &str, content: &str, accept: &str, body: &Bytes) -> Bytes {
         self.runtime.block_on(async {
             let request = Request::builder()
                 .method(method)
@@ -66,21 +84,34 @@ impl Bench {
         })
     }
 
-    /// Measures a write of one body and another in turns, so that each changes something.
-    fn alternate(
+    fn live(&self) -> Value {
+        let live = self.send(&Method::GET, DEPLOYMENT, "", "", &Bytes::new());
+        serde_json::from_slice(&live).expect("JSON")
+    }
+
+    /// Measures writes, each with a body of its own: `body` is given a number that counts them.
+    fn write(
         &self,
         bencher: Bencher<'_, '_>,
         method: &Method,
         uri: &str,
         content: &str,
-        bodies: &[Bytes; 2],
+        body: impl Fn(u64) -> Bytes,
     ) {
-        let mut turns = bodies.iter().cycle();
-        bencher.bench_local(|| {
-            let body = turns.next().unwrap_or(&bodies[0]);
-            black_box(self.send(method.clone(), uri, content, "", body))
-        });
+        bencher
+            .with_inputs(|| {
+                self.writes.set(self.writes.get() + 1);
+                body(self.writes.get())
+            })
+            .bench_local_refs(|body| black_box(self.send(method, uri, content, "", body)));
     }
+}
+
+fn condition(kind: &str, reason: &str, message: &str) -> Value {
+    json!({
+        "type": kind, "status": "True", "reason": reason, "message": message,
+        "lastUpdateTime": "2026-01-01T00:00:00Z", "lastTransitionTime": "2026-01-01T00:00:00Z",
+    })
 }
 
 /// A Deployment of the size that people have: one container with what is usual in it.
@@ -109,85 +140,145 @@ fn deployment(name: &str, label: &str) -> Bytes {
 #[divan::bench]
 fn get(bencher: Bencher<'_, '_>) {
     let bench = Bench::new();
-    bencher.bench_local(|| black_box(bench.send(Method::GET, DEPLOYMENT, "", "", &Bytes::new())));
+    bencher.bench_local(|| black_box(bench.send(&Method::GET, DEPLOYMENT, "", "", &Bytes::new())));
 }
 
 #[divan::bench]
 fn get_protobuf(bencher: Bencher<'_, '_>) {
     let bench = Bench::new();
     bencher.bench_local(|| {
-        black_box(bench.send(Method::GET, DEPLOYMENT, "", PROTOBUF, &Bytes::new()))
+        black_box(bench.send(&Method::GET, DEPLOYMENT, "", PROTOBUF, &Bytes::new()))
     });
 }
 
 #[divan::bench]
-fn list_100(bencher: Bencher<'_, '_>) {
+fn list_500(bencher: Bencher<'_, '_>) {
     let bench = Bench::new();
-    for n in 1..100 {
+    for n in 1..500 {
         let body = deployment(&format!("d{n}"), "0");
-        bench.send(Method::POST, DEPLOYMENTS, "application/json", "", &body);
+        bench.send(&Method::POST, DEPLOYMENTS, JSON, "", &body);
     }
-    bencher.bench_local(|| black_box(bench.send(Method::GET, DEPLOYMENTS, "", "", &Bytes::new())));
+    bencher.bench_local(|| black_box(bench.send(&Method::GET, DEPLOYMENTS, "", "", &Bytes::new())));
 }
 
-#[divan::bench]
+/// The whole object as a client has just read it, managedFields and version included, with another label.
+#[divan::bench(sample_size = 1, sample_count = 2000)]
 fn put(bencher: Bencher<'_, '_>) {
     let bench = Bench::new();
-    let live: Value =
-        serde_json::from_slice(&bench.send(Method::GET, DEPLOYMENT, "", "", &Bytes::new()))
-            .expect("JSON");
-    // The whole object as a client read it, managedFields included, without the version that would be stale.
-    let body = |label: &str| {
-        let mut object = live.clone();
-        object["metadata"]["labels"]["biz-version"] = label.into();
-        object["metadata"]["resourceVersion"] = "".into();
-        Bytes::from(object.to_string())
-    };
-    bench.alternate(
-        bencher,
-        &Method::PUT,
-        DEPLOYMENT,
-        "application/json",
-        &[body("1"), body("2")],
-    );
+    bench.write(bencher, &Method::PUT, DEPLOYMENT, JSON, |n| {
+        let mut object = bench.live();
+        object["metadata"]["labels"]["biz-version"] = n.to_string().into();
+        object.to_string().into()
+    });
 }
 
-#[divan::bench]
-fn patch_merge(bencher: Bencher<'_, '_>) {
-    patch(bencher, "application/merge-patch+json");
-}
-
-#[divan::bench]
-fn patch_strategic(bencher: Bencher<'_, '_>) {
-    patch(bencher, "application/strategic-merge-patch+json");
-}
-
-fn patch(bencher: Bencher<'_, '_>, content: &str) {
+#[divan::bench(sample_size = 1, sample_count = 2000)]
+fn put_status(bencher: Bencher<'_, '_>) {
     let bench = Bench::new();
-    let body = |label: &str| {
-        json!({"metadata": {"labels": {"biz-version": label}}})
-            .to_string()
-            .into()
-    };
-    bench.alternate(
-        bencher,
-        &Method::PATCH,
-        DEPLOYMENT,
-        content,
-        &[body("1"), body("2")],
-    );
+    let uri = format!("{DEPLOYMENT}/status?fieldManager=kube-controller-manager");
+    bench.write(bencher, &Method::PUT, &uri, JSON, |n| {
+        let mut object = bench.live();
+        object["status"]["observedGeneration"] = n.into();
+        object.to_string().into()
+    });
+}
+
+#[divan::bench]
+fn post(bencher: Bencher<'_, '_>) {
+    let bench = Bench::new();
+    bench.write(bencher, &Method::POST, DEPLOYMENTS, JSON, |n| {
+        deployment(&format!("d{n}"), "0")
+    });
+}
+
+#[divan::bench]
+fn delete(bencher: Bencher<'_, '_>) {
+    let bench = Bench::new();
+    bencher
+        .with_inputs(|| {
+            bench.writes.set(bench.writes.get() + 1);
+            let name = format!("d{}", bench.writes.get());
+            bench.send(
+                &Method::POST,
+                DEPLOYMENTS,
+                JSON,
+                "",
+                &deployment(&name, "0"),
+            );
+            format!("{DEPLOYMENTS}/{name}")
+        })
+        .bench_local_refs(|uri| black_box(bench.send(&Method::DELETE, uri, "", "", &Bytes::new())));
+}
+
+#[divan::bench(args = ["json-patch", "merge-patch", "strategic-merge-patch"])]
+fn patch(bencher: Bencher<'_, '_>, kind: &str) {
+    let bench = Bench::new();
+    let content = format!("application/{kind}+json");
+    bench.write(bencher, &Method::PATCH, DEPLOYMENT, &content, |n| {
+        let label = n.to_string();
+        let patch = match kind {
+            "json-patch" => {
+                json!([{"op": "replace", "path": "/metadata/labels/biz-version", "value": label}])
+            }
+            _ => json!({"metadata": {"labels": {"biz-version": label}}}),
+        };
+        patch.to_string().into()
+    });
 }
 
 #[divan::bench]
 fn apply(bencher: Bencher<'_, '_>) {
     let bench = Bench::new();
     let uri = format!("{DEPLOYMENT}?fieldManager=bench&force=true");
-    let bodies = [deployment("web", "1"), deployment("web", "2")];
-    bench.alternate(
-        bencher,
-        &Method::PATCH,
-        &uri,
-        "application/apply-patch+yaml",
-        &bodies,
-    );
+    let content = "application/apply-patch+yaml";
+    bench.write(bencher, &Method::PATCH, &uri, content, |n| {
+        deployment("web", &n.to_string())
+    });
+}
+
+/// The same through a typed client in the same process: what is more than above is the client's.
+mod kube_client {
+    use super::{Bench, Bencher, black_box};
+    use k8s_openapi::api::apps::v1::Deployment;
+    use kube::api::{Api, PostParams};
+
+    fn deployments(bench: &Bench) -> Api<Deployment> {
+        let _on = bench.runtime.enter();
+        Api::namespaced(
+            kube::Client::new(bench.service.clone(), "default"),
+            "default",
+        )
+    }
+
+    #[divan::bench]
+    fn get(bencher: Bencher<'_, '_>) {
+        let bench = Bench::new();
+        let api = deployments(&bench);
+        bencher.bench_local(|| {
+            let got = bench.runtime.block_on(api.get("web"));
+            black_box(got.expect("the Deployment"))
+        });
+    }
+
+    #[divan::bench]
+    fn replace(bencher: Bencher<'_, '_>) {
+        let bench = Bench::new();
+        let api = deployments(&bench);
+        let live = bench.runtime.block_on(api.get("web"));
+        let live = live.expect("the Deployment");
+        bencher
+            .with_inputs(|| {
+                bench.writes.set(bench.writes.get() + 1);
+                let mut object = live.clone();
+                object.metadata.resource_version = None;
+                let labels = object.metadata.labels.get_or_insert_default();
+                labels.insert("biz-version".into(), bench.writes.get().to_string());
+                object
+            })
+            .bench_local_refs(|object| {
+                let params = PostParams::default();
+                let replaced = api.replace("web", &params, object);
+                black_box(bench.runtime.block_on(replaced).expect("replaced"))
+            });
+    }
 }

@@ -29,7 +29,7 @@ pub(crate) fn apply(ty: &TypeRef, object: &mut Value) {
 }
 
 fn fill(ty: &StructType, members: &mut Map<String, Value>) {
-    for field in &ty.fields {
+    for field in ty.with_default() {
         if let Some(default) = &field.default
             && is_unset(field, members.get(&*field.json))
             && let Ok(value) = serde_json::from_str(default)
@@ -37,10 +37,10 @@ fn fill(ty: &StructType, members: &mut Map<String, Value>) {
             members.insert(field.json.to_string(), value);
         }
     }
-    for rule in rows::of(&ty.name) {
+    for rule in rows::DEFAULTS.of(ty) {
         rule.apply(ty, members);
     }
-    for field in &ty.fields {
+    for field in ty.holding_structs() {
         if let Some(value) = members.get_mut(&*field.json)
             && !value.is_null()
         {

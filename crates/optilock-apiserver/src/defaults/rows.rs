@@ -4,13 +4,10 @@
 //! each of them is for: the defaults of a job are not those of a cron job's template. What the
 //! schema says already (`protocol: TCP`) has no row.
 
-use std::collections::HashMap;
-use std::sync::OnceLock;
-
 use serde_json::{Map, Value};
 
 use super::{functions, is_unset};
-use crate::schema::StructType;
+use crate::schema::{ByType, StructType};
 
 /// One default.
 #[derive(Debug, Clone, Copy)]
@@ -49,13 +46,8 @@ fn set(ty: &StructType, members: &mut Map<String, Value>, name: &str, default: &
     }
 }
 
-/// The defaults of a type, by its OpenAPI name.
-pub(super) fn of(ty: &str) -> &'static [Rule] {
-    static INDEX: OnceLock<HashMap<&str, &[Rule]>> = OnceLock::new();
-    let index = INDEX.get_or_init(|| ROWS.iter().copied().collect());
-    let name = ty.strip_prefix("io.k8s.api.").unwrap_or(ty);
-    index.get(name).copied().unwrap_or_default()
-}
+/// The defaults of each type.
+pub(super) static DEFAULTS: ByType<Rule> = ByType::new(ROWS);
 
 use Rule::{In, Run, Set};
 

@@ -196,3 +196,8 @@ fn hostile() -> impl Strategy<Value = Value> {
         ]
     })
 }
+
+#[test]
+fn every_row_is_for_a_type() {
+    assert_eq!(super::rows::DEFAULTS.unknown(), [""; 0]);
+}

@@ -104,7 +104,8 @@ impl Patch<'_> {
         let Some(current) = current else {
             return Err(registry::not_found(&target.resource, &target.name));
         };
-        let patched = self.transformed(view, &view.project(current)?, warnings)?;
+        let shown = view.project(current)?;
+        let patched = self.transformed(view, &shown, warnings)?;
         view.merge(&target.resource, patched, Some(current))
     }
 

@@ -291,7 +291,7 @@ impl ResourceRequest<'_> {
             options: &options,
         };
         let ambient = &self.shared.ambient;
-        if let Some(answered) = registry::review(target, ambient, &asker, sent.clone()) {
+        if let Some(answered) = registry::review(target, ambient, &asker, &sent) {
             return self.represent(&target.resource, Subject::Object)?.value(
                 StatusCode::CREATED,
                 view,
@@ -354,18 +354,24 @@ impl ResourceRequest<'_> {
     ) -> Result<Reply, Status> {
         self.represent(&target.resource, Subject::Object)?;
         let options = self.write_options("UpdateOptions", Operation::Update)?;
-        let mut sent = self.decode(view, &options, warnings)?;
+        let sent = self.decode(view, &options, warnings)?;
         self.check_name(target, &sent)?;
         self.check_namespace(target, &sent)?;
-        self.fill_namespace(target, view, &mut sent);
         let uid = sent["metadata"]["uid"]
             .as_str()
             .unwrap_or_default()
             .to_owned();
         let resource = &*target.resource;
         let mut advice = Vec::new();
+        let mut sent = Some(sent);
         let mut build = |current: Option<&Value>| {
-            let merged = view.merge(resource, sent.clone(), current)?;
+            // Another writer is seldom faster: reading the body again then is cheaper than always to keep a copy.
+            let mut sent = match sent.take() {
+                Some(sent) => sent,
+                None => self.decode(view, &options, &mut Vec::new())?,
+            };
+            self.fill_namespace(target, view, &mut sent);
+            let merged = view.merge(resource, sent, current)?;
             advice = advise(target, view, &merged, current);
             Ok(merged)
         };

@@ -107,27 +107,41 @@ impl<'a> Items<'a> {
         })
     }
 
-    /// The items with their steps, in order. Those that can't be told apart, and repetitions, are left out.
-    pub(super) fn index<'v>(&self, list: Option<&'v Value>) -> Vec<(PathElement, &'v Value)> {
-        let mut indexed: Vec<(PathElement, &Value)> = Vec::new();
+    /// The items by their steps, in the order in which these appear first. Those that can't be told apart are left out.
+    pub(super) fn index<'v>(&self, list: Option<&'v Value>) -> Vec<Indexed<'v>> {
+        let mut indexed: Vec<Indexed<'_>> = Vec::new();
         for item in list.and_then(Value::as_array).into_iter().flatten() {
-            if let Some(step) = self.step(item)
-                && !indexed.iter().any(|(known, _)| *known == step)
-            {
-                indexed.push((step, item));
+            let Some(step) = self.step(item) else {
+                continue;
+            };
+            match indexed.iter_mut().find(|known| known.step == step) {
+                Some(known) => known.items.push(item),
+                None => indexed.push(Indexed {
+                    step,
+                    items: vec![item],
+                }),
             }
         }
         indexed
     }
 }
 
-impl Items<'_> {
-    /// All items of one step; more than one where a list that should not repeats it.
-    pub(super) fn at<'v>(&self, list: Option<&'v Value>, step: &PathElement) -> Vec<&'v Value> {
-        let items = list.and_then(Value::as_array).into_iter().flatten();
-        items
-            .filter(|item| self.step(item).as_ref() == Some(step))
-            .collect()
+/// What a list has at one step: one item, or more where a list that should not repeats it.
+#[derive(Debug)]
+pub(super) struct Indexed<'v> {
+    pub(super) step: PathElement,
+    pub(super) items: Vec<&'v Value>,
+}
+
+impl<'v> Indexed<'v> {
+    /// The item that counts.
+    pub(super) fn first(&self) -> &'v Value {
+        // It was made with one.
+        self.items[0]
+    }
+
+    pub(super) fn is_repeated(&self) -> bool {
+        self.items.len() > 1
     }
 }
 

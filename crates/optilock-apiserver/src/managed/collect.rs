@@ -29,9 +29,10 @@ fn collect(atom: Atom<'_>, value: &Value, path: &mut Vec<PathElement>, set: &mut
             }
         }
         (Atom::List(items), Value::Array(_)) => {
-            for (step, item) in items.index(Some(value)) {
-                path.push(step);
-                collect(items.atom(), item, path, set);
+            for item in items.index(Some(value)) {
+                let value = item.first();
+                path.push(item.step);
+                collect(items.atom(), value, path, set);
                 set.insert(path);
                 path.pop();
             }

@@ -1,10 +1,8 @@
 //! What changed between two versions of an object.
 
-use std::collections::BTreeSet;
+use serde_json::{Map, Value};
 
-use serde_json::Value;
-
-use super::atom::{Atom, is_empty};
+use super::atom::{Atom, Indexed, is_empty};
 use super::path::PathElement;
 use super::set::FieldSet;
 use crate::schema::StructType;
@@ -37,10 +35,10 @@ pub(super) fn compare(ty: &StructType, old: &Value, new: &Value) -> Comparison {
     comparison
 }
 
-fn walk(
+fn walk<'v>(
     atom: Atom<'_>,
-    old: Option<&Value>,
-    new: Option<&Value>,
+    old: Option<&'v Value>,
+    new: Option<&'v Value>,
     path: &mut Vec<PathElement>,
     found: &mut Comparison,
 ) {
@@ -61,51 +59,51 @@ fn walk(
                 old.and_then(Value::as_object),
                 new.and_then(Value::as_object),
             );
-            let names: BTreeSet<&String> = before
-                .into_iter()
-                .chain(after)
-                .flat_map(serde_json::Map::keys)
-                .collect();
-            for name in names {
-                let (before, after) = (
-                    before.and_then(|m| m.get(name)),
-                    after.and_then(|m| m.get(name)),
-                );
-                path.push(PathElement::Field(name.clone()));
-                walk(atom.member(name), before, after, path, found);
-                path.pop();
+            let value_in = |members: Option<&'v Map<String, Value>>, name| members?.get(name);
+            let mut member = |name: &String, old, new| {
+                // Most is as it was: that needs no path.
+                if old != new {
+                    path.push(PathElement::Field(name.clone()));
+                    walk(atom.member(name), old, new, path, found);
+                    path.pop();
+                }
+            };
+            for (name, value) in before.into_iter().flatten() {
+                member(name, Some(value), value_in(after, name));
+            }
+            for (name, value) in after.into_iter().flatten() {
+                if value_in(before, name).is_none() {
+                    member(name, None, Some(value));
+                }
             }
         }
         Atom::List(items) => {
             let (before, after) = (items.index(old), items.index(new));
-            let lookup = |list: &[(PathElement, &Value)], step: &PathElement| {
-                list.iter().position(|(known, _)| known == step)
-            };
-            for (step, item) in &before {
-                let next = lookup(&after, step).map(|at| after[at].1);
-                path.push(step.clone());
-                let (were, are) = (items.at(old, step), items.at(new, step));
-                if were.len() > 1 || are.len() > 1 {
+            for known in &before {
+                let next = after.iter().find(|next| next.step == known.step);
+                path.push(known.step.clone());
+                if known.is_repeated() || next.is_some_and(Indexed::is_repeated) {
                     // What is repeated is compared as a whole.
                     match next {
                         None => found.removed.insert(path),
-                        Some(_) if were != are => found.modified.insert(path),
+                        Some(next) if next.items != known.items => found.modified.insert(path),
                         Some(_) => {}
                     }
                 } else {
-                    walk(items.atom(), Some(item), next, path, found);
+                    let next = next.map(Indexed::first);
+                    walk(items.atom(), Some(known.first()), next, path, found);
                 }
                 path.pop();
             }
-            for (step, item) in after
-                .iter()
-                .filter(|(step, _)| lookup(&before, step).is_none())
-            {
-                path.push(step.clone());
-                if items.at(new, step).len() > 1 {
+            for new in &after {
+                if before.iter().any(|known| known.step == new.step) {
+                    continue;
+                }
+                path.push(new.step.clone());
+                if new.is_repeated() {
                     found.added.insert(path);
                 } else {
-                    walk(items.atom(), None, Some(item), path, found);
+                    walk(items.atom(), None, Some(new.first()), path, found);
                 }
                 path.pop();
             }

@@ -1,6 +1,6 @@
 //! The entries of `metadata.managedFields`.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::set::FieldSet;
 
@@ -34,6 +34,16 @@ pub(crate) struct Manager {
     pub(crate) subresource: String,
 }
 
+impl Manager {
+    /// Whether an entry of `managedFields` is the manager's.
+    pub(super) fn wrote(&self, entry: &Value) -> bool {
+        text(entry, "manager") == self.name
+            && text(entry, "operation") == self.operation.name()
+            && text(entry, "apiVersion") == self.api_version
+            && text(entry, "subresource") == self.subresource
+    }
+}
+
 /// The fields of one manager.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -46,7 +56,7 @@ pub(crate) struct Entry {
 /// Reads `metadata.managedFields`; `None` when it is none, or when an entry can't be read.
 pub(crate) fn decode(list: Option<&Value>) -> Option<Vec<Entry>> {
     let entries = list?.as_array()?.iter().map(|entry| {
-        let text = |member: &str| entry[member].as_str().unwrap_or_default().to_owned();
+        let text = |member: &str| text(entry, member).to_owned();
         Some(Entry {
             manager: Manager {
                 name: text("manager"),
@@ -67,21 +77,8 @@ pub(crate) fn decode(list: Option<&Value>) -> Option<Vec<Entry>> {
 
 /// Writes `metadata.managedFields`: applies first, then by time and name; `None` when there are no entries.
 pub(crate) fn encode(entries: &[Entry]) -> Option<Value> {
-    let mut sorted: Vec<&Entry> = entries
-        .iter()
-        .filter(|entry| !entry.fields.is_empty())
-        .collect();
-    sorted.sort_by_key(|entry| {
-        let manager = &entry.manager;
-        (
-            manager.operation,
-            &entry.time,
-            &manager.name,
-            &manager.api_version,
-            &manager.subresource,
-        )
-    });
-    let list = sorted.into_iter().map(|entry| {
+    let list = entries.iter().filter(|entry| !entry.fields.is_empty());
+    let list = list.map(|entry| {
         let mut wire = json!({
             "manager": entry.manager.name,
             "operation": entry.manager.operation.name(),
@@ -89,28 +86,61 @@ pub(crate) fn encode(entries: &[Entry]) -> Option<Value> {
             "fieldsType": "FieldsV1",
             "fieldsV1": entry.fields.to_fields_v1(),
         });
-        if !entry.time.is_empty() {
-            wire["time"] = entry.time.as_str().into();
-        }
+        set_time(&mut wire, &entry.time);
         if !entry.manager.subresource.is_empty() {
             wire["subresource"] = entry.manager.subresource.as_str().into();
         }
         wire
     });
-    let list: Vec<Value> = list.collect();
+    let mut list: Vec<Value> = list.collect();
+    sort(&mut list);
     (!list.is_empty()).then_some(Value::Array(list))
+}
+
+/// Sets the time of an entry of `managedFields`; empty where it is not known.
+pub(super) fn set_time(entry: &mut Value, time: &str) {
+    if !time.is_empty() {
+        entry["time"] = time.into();
+    } else if let Some(members) = entry.as_object_mut() {
+        members.remove("time");
+    }
+}
+
+/// Brings entries of `managedFields` into their order.
+pub(super) fn sort(entries: &mut [Value]) {
+    fn key(entry: &Value) -> [&str; 5] {
+        // In the alphabet applies are before updates too.
+        ["operation", "time", "manager", "apiVersion", "subresource"].map(|name| text(entry, name))
+    }
+    entries.sort_by(|a, b| key(a).cmp(&key(b)));
+}
+
+fn text<'v>(entry: &'v Value, member: &str) -> &'v str {
+    entry[member].as_str().unwrap_or_default()
 }
 
 /// Whether two lists differ in nothing but their times.
 pub(crate) fn same_but_for_times(a: Option<&Value>, b: Option<&Value>) -> bool {
-    let timeless = |list: Option<&Value>| {
-        let mut entries = list.cloned().unwrap_or_default();
-        for entry in entries.as_array_mut().into_iter().flatten() {
-            entry["time"] = Value::Null;
-        }
-        let mut entries = entries.as_array().cloned().unwrap_or_default();
-        entries.sort_by_key(Value::to_string);
-        entries
+    fn entries(list: Option<&Value>) -> &[Value] {
+        let list = list.and_then(Value::as_array);
+        list.map_or(&[], Vec::as_slice)
+    }
+    let (a, mut b) = (entries(a), entries(b).iter().collect::<Vec<_>>());
+    // Times are what they are sorted by: an entry may be anywhere.
+    a.len() == b.len()
+        && a.iter().all(|entry| {
+            let same = b
+                .iter()
+                .position(|other| is_same_but_for_time(entry, other));
+            same.map(|at| b.swap_remove(at)).is_some()
+        })
+}
+
+fn is_same_but_for_time(a: &Value, b: &Value) -> bool {
+    let (Some(a), Some(b)) = (a.as_object(), b.as_object()) else {
+        return a == b;
     };
-    timeless(a) == timeless(b)
+    let size = |entry: &Map<String, Value>| entry.keys().filter(|name| *name != "time").count();
+    let is_in_b = |(name, value): (&String, &Value)| name == "time" || b.get(name) == Some(value);
+    size(a) == size(b) && a.iter().all(is_in_b)
 }

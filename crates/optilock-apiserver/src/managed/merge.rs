@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::atom::{Atom, Items};
+use super::atom::{Atom, Indexed, Items};
 use super::path::PathElement;
 use crate::schema::StructType;
 
@@ -37,21 +37,22 @@ fn merged(atom: Atom<'_>, left: Option<&Value>, right: Option<&Value>) -> Option
 /// configuration counts.
 fn merged_lists(items: Items<'_>, old: &Value, new: &Value) -> Value {
     let (left, right) = (items.index(Some(old)), items.index(Some(new)));
-    let find = |list: &[(PathElement, &Value)], step: &PathElement| {
-        list.iter().position(|(known, _)| known == step)
+    let find = |list: &[Indexed<'_>], step: &PathElement| {
+        list.iter().position(|known| known.step == *step)
     };
     let mut shared = right
         .iter()
-        .map(|(step, _)| step)
+        .map(|item| &item.step)
         .filter(|step| find(&left, step).is_some());
     let mut next_shared = shared.next();
     let mut done: Vec<&PathElement> = Vec::new();
     let mut out = Vec::new();
     let (mut l, mut r) = (0, 0);
     while l < left.len() || r < right.len() {
-        if let (Some((a, old)), Some((b, new))) = (left.get(l), right.get(r)) {
+        if let (Some(old), Some(new)) = (left.get(l), right.get(r)) {
+            let (a, b) = (&old.step, &new.step);
             if a == b {
-                out.extend(merged(items.atom(), Some(old), Some(new)));
+                out.extend(merged(items.atom(), Some(old.first()), Some(new.first())));
                 done.push(b);
                 (l, r) = (l + 1, r + 1);
                 next_shared = shared.next();
@@ -63,9 +64,10 @@ fn merged_lists(items: Items<'_>, old: &Value, new: &Value) -> Value {
                 continue;
             }
         }
-        if let Some((a, old)) = left.get(l) {
+        if let Some(old) = left.get(l) {
+            let a = &old.step;
             if find(&right, a).is_none() {
-                out.push((*old).clone());
+                out.push(old.first().clone());
                 l += 1;
                 continue;
             }
@@ -73,9 +75,10 @@ fn merged_lists(items: Items<'_>, old: &Value, new: &Value) -> Value {
                 l += 1;
             }
         }
-        if let Some((b, new)) = right.get(r) {
-            let old = find(&left, b).map(|at| left[at].1);
-            out.extend(merged(items.atom(), old, Some(new)));
+        if let Some(new) = right.get(r) {
+            let b = &new.step;
+            let old = find(&left, b).map(|at| left[at].first());
+            out.extend(merged(items.atom(), old, Some(new.first())));
             done.push(b);
             r += 1;
             if next_shared == Some(b) {

@@ -4,6 +4,8 @@
 //! gives its manager the fields that it changed, an apply gives it exactly the fields that it named. All of it walks the
 //! schema and knows nothing of requests or of the store.
 
+use std::sync::LazyLock;
+
 mod apply;
 mod atom;
 mod collect;
@@ -20,7 +22,7 @@ pub(crate) use apply::{Application, apply};
 pub(crate) use entry::{Entry, Manager, Operation, decode, encode, same_but_for_times};
 pub(crate) use set::FieldSet;
 pub(crate) use typecheck::check;
-pub(crate) use update::{Writing, update};
+pub(crate) use update::{Changes, Writing, keep, update};
 
 /// Members of every object that belong to the server, and so to no manager.
 const SYSTEM: &[&[&str]] = &[
@@ -39,5 +41,6 @@ const SYSTEM: &[&[&str]] = &[
 
 /// A set without what belongs to the server.
 fn without_system(set: &FieldSet) -> FieldSet {
-    set.difference(&FieldSet::of_paths(SYSTEM))
+    static SET: LazyLock<FieldSet> = LazyLock::new(|| FieldSet::of_paths(SYSTEM));
+    set.difference(&SET)
 }

@@ -41,7 +41,10 @@ impl FieldSet {
             [last] => {
                 self.members.insert(last.clone());
             }
-            [first, rest @ ..] => self.children.entry(first.clone()).or_default().insert(rest),
+            [first, rest @ ..] => match self.children.get_mut(first) {
+                Some(child) => child.insert(rest),
+                None => self.children.entry(first.clone()).or_default().insert(rest),
+            },
         }
     }
 
@@ -58,17 +61,54 @@ impl FieldSet {
     /// Paths that are in one of the two.
     pub(crate) fn union(&self, other: &Self) -> Self {
         let mut union = self.clone();
-        union.members.extend(other.members.iter().cloned());
-        for (step, set) in &other.children {
-            let child = union.children.entry(step.clone()).or_default();
-            *child = child.union(set);
-        }
+        union.extend(other);
         union
+    }
+
+    /// Adds the paths of the other.
+    pub(super) fn extend(&mut self, other: &Self) {
+        self.members.extend(other.members.iter().cloned());
+        for (step, set) in &other.children {
+            match self.children.get_mut(step) {
+                Some(child) => child.extend(set),
+                None => {
+                    self.children.insert(step.clone(), set.clone());
+                }
+            }
+        }
     }
 
     /// Whether any path is in both.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
-        !self.intersection(other).is_empty()
+        !self.members.is_disjoint(&other.members)
+            || self.children.iter().any(|(step, set)| {
+                let other = other.children.get(step);
+                other.is_some_and(|other| set.overlaps(other))
+            })
+    }
+
+    /// Whether any path is in a set that is given as `FieldsV1`.
+    pub(super) fn overlaps_v1(&self, fields: &Map<String, Value>) -> bool {
+        let below = |step| fields.get(&wire(step)).and_then(Value::as_object);
+        self.members
+            .iter()
+            .any(|step| below(step).is_some_and(is_member))
+            || self
+                .children
+                .iter()
+                .any(|(step, set)| below(step).is_some_and(|fields| set.overlaps_v1(fields)))
+    }
+
+    /// Whether all paths are in a set that is given as `FieldsV1`.
+    pub(super) fn is_within_v1(&self, fields: &Map<String, Value>) -> bool {
+        let below = |step| fields.get(&wire(step)).and_then(Value::as_object);
+        self.members
+            .iter()
+            .all(|step| below(step).is_some_and(is_member))
+            && self
+                .children
+                .iter()
+                .all(|(step, set)| below(step).is_some_and(|fields| set.is_within_v1(fields)))
     }
 
     /// Paths that are in both.
@@ -179,22 +219,30 @@ impl FieldSet {
 
     /// Reads `FieldsV1`; `None` for what is none.
     pub(crate) fn from_fields_v1(fields: &Value) -> Option<Self> {
+        let fields = fields.as_object()?;
+        // A step that is none: it says something of the set that it is in, and the root is in none.
+        (!fields.contains_key(".")).then(|| Self::from_members(fields))?
+    }
+
+    fn from_members(fields: &Map<String, Value>) -> Option<Self> {
         let mut set = Self::default();
-        for (text, below) in fields.as_object()? {
+        for (text, below) in fields.iter().filter(|(text, _)| *text != ".") {
             let step = PathElement::parse(text)?;
             let below = below.as_object()?;
-            if below.is_empty() || below.contains_key(".") {
+            if is_member(below) {
                 set.members.insert(step.clone());
             }
-            let mut rest = below.clone();
-            rest.remove(".");
-            if !rest.is_empty() {
-                let child = Self::from_fields_v1(&Value::Object(rest))?;
-                set.children.insert(step, child);
+            if below.keys().any(|text| text != ".") {
+                set.children.insert(step, Self::from_members(below)?);
             }
         }
         Some(set)
     }
+}
+
+/// Whether the step with this below it in `FieldsV1` is in the set itself.
+fn is_member(below: &Map<String, Value>) -> bool {
+    below.is_empty() || below.contains_key(".")
 }
 
 /// Where a walk through a set is in the schema.

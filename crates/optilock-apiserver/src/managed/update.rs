@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::compare::compare;
-use super::entry::{Entry, Manager, Operation};
+use super::entry::{Entry, Manager, Operation, set_time, sort};
 use super::set::FieldSet;
 use super::without_system;
 use crate::schema::StructType;
@@ -24,51 +24,116 @@ pub(crate) struct Writing<'a> {
     pub(crate) now: &'a str,
 }
 
+/// What a write changes, as far as its path may change it.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    written: FieldSet,
+    removed: FieldSet,
+    /// What was written and belongs to no one but its writer.
+    own: FieldSet,
+}
+
+impl Changes {
+    /// What a write makes of `old`.
+    pub(crate) fn between(writing: &Writing<'_>, old: &Value, new: &Value) -> Self {
+        let comparison = compare(writing.ty, old, new);
+        let written = comparison.written().recursive_difference(writing.reset);
+        Self {
+            own: without_system(&written),
+            written,
+            removed: comparison.removed.recursive_difference(writing.reset),
+        }
+    }
+}
+
 /// The entries after a write: its manager owns what it changed, and nobody else does.
-pub(crate) fn update(
-    writing: &Writing<'_>,
-    old: &Value,
-    new: &Value,
-    entries: Vec<Entry>,
-) -> Vec<Entry> {
-    let comparison = compare(writing.ty, old, new);
-    let written = comparison.written().recursive_difference(writing.reset);
-    let removed = comparison.removed.recursive_difference(writing.reset);
-    let mut left = relinquish(entries, writing.manager, &written, &removed);
-    let own = without_system(&written);
+pub(crate) fn update(writing: &Writing<'_>, changes: &Changes, entries: Vec<Entry>) -> Vec<Entry> {
+    let Changes {
+        written,
+        removed,
+        own,
+    } = changes;
+    let mut left = relinquish(entries, writing.manager, written, removed);
     if !own.is_empty() {
         match left
             .iter_mut()
             .find(|entry| entry.manager == *writing.manager)
         {
             Some(entry) => {
-                entry.fields = entry.fields.union(&own);
+                entry.fields.extend(own);
                 writing.now.clone_into(&mut entry.time);
             }
             None => left.push(Entry {
                 manager: writing.manager.clone(),
                 time: writing.now.to_owned(),
-                fields: own,
+                fields: own.clone(),
             }),
         }
     }
     capped(left)
 }
 
+/// Brings `managedFields` up to date after a write that leaves every field with its managers: mostly a writer changes what it
+/// owns already. False, and nothing is done, for any other write. `list` is what [`super::encode`] has made.
+pub(crate) fn keep(list: &mut Value, writing: &Writing<'_>, changes: &Changes) -> bool {
+    let manager = writing.manager;
+    #[cfg(debug_assertions)]
+    let expected = super::decode(Some(list)).map(|entries| {
+        let entries = update(writing, changes, entries);
+        super::encode(&entries)
+    });
+    let Some(entries) = list.as_array_mut() else {
+        return false;
+    };
+    let system = changes.written.difference(&changes.own);
+    let mut of_manager = None;
+    for (at, entry) in entries.iter().enumerate() {
+        if entry["apiVersion"] != *manager.api_version {
+            continue;
+        }
+        let Some(fields) = entry["fieldsV1"].as_object() else {
+            return false;
+        };
+        let (written, is_kept) = if manager.wrote(entry) {
+            of_manager = Some(at);
+            (&system, changes.own.is_within_v1(fields))
+        } else {
+            (&changes.written, true)
+        };
+        if !is_kept || written.overlaps_v1(fields) || changes.removed.overlaps_v1(fields) {
+            return false;
+        }
+    }
+    if !changes.own.is_empty() {
+        let Some(at) = of_manager.filter(|_| entries.len() <= MOST_UPDATERS) else {
+            return false;
+        };
+        set_time(&mut entries[at], writing.now);
+        sort(entries);
+    }
+    #[cfg(debug_assertions)]
+    debug_assert_eq!(Some(Some(&*list)), expected.as_ref().map(Option::as_ref));
+    true
+}
+
 /// Takes away what others have written or removed. Entries in another version are left alone: their fields have other names.
 pub(super) fn relinquish(
-    entries: Vec<Entry>,
+    mut entries: Vec<Entry>,
     manager: &Manager,
     written: &FieldSet,
     removed: &FieldSet,
 ) -> Vec<Entry> {
-    let left = entries.into_iter().map(|mut entry| {
+    for entry in &mut entries {
         if entry.manager.api_version == manager.api_version {
-            entry.fields = entry.fields.difference(written).difference(removed);
+            for taken in [written, removed] {
+                if entry.fields.overlaps(taken) {
+                    entry.fields = entry.fields.difference(taken);
+                }
+            }
         }
-        entry
-    });
-    left.filter(|entry| !entry.fields.is_empty()).collect()
+    }
+    entries.retain(|entry| !entry.fields.is_empty());
+    entries
 }
 
 /// At most [`MOST_UPDATERS`] entries of kind Update through the object's own path.
@@ -98,7 +163,7 @@ fn capped(mut entries: Vec<Entry>) -> Vec<Entry> {
         let version = oldest.manager.api_version.clone();
         match entries.iter_mut().find(|entry| is_ancient(entry, &version)) {
             Some(ancient) => {
-                ancient.fields = ancient.fields.union(&oldest.fields);
+                ancient.fields.extend(&oldest.fields);
                 ancient.time = ancient.time.clone().max(oldest.time);
             }
             None => entries.push(Entry {

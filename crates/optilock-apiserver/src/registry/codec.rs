@@ -8,21 +8,21 @@ use serde_json::Value;
 
 use super::Stored;
 use super::custom;
-use super::object::{root_mut, set_meta};
+use super::object::{metadata_mut, root_mut, set_meta};
 use super::resource::Resource;
 use crate::schema::{Schema, TypeRef};
 use crate::status::Status;
 
-/// The canonical form of an object that the engine has changed. `object` is in the storage version.
+/// The canonical form of an object that the engine has changed. `object` is in the storage version, and its parts are
+/// canonical.
 ///
 /// # Errors
 /// 500: what was canonical before can't stop being of its type.
-pub(super) fn canonical(resource: &Resource, object: &Value) -> Result<Value, Status> {
+pub(super) fn canonical(resource: &Resource, object: Value) -> Result<Value, Status> {
     let Some(ty) = &resource.storage.ty else {
-        return Ok(object.clone());
+        return Ok(object);
     };
-    let decoded = Schema::builtin().normalize(ty, object);
-    decoded.map(|decoded| decoded.value).map_err(|error| {
+    Schema::builtin().settle(ty, object).map_err(|error| {
         Status::untyped(format!(
             "the prepared object is no {}: {error}",
             resource.api.kind
@@ -30,16 +30,17 @@ pub(super) fn canonical(resource: &Resource, object: &Value) -> Result<Value, St
     })
 }
 
-/// The bytes under which an object is stored. `object` is canonical, in the storage version.
-pub(super) fn encode(resource: &Resource, object: &Value) -> Bytes {
-    let mut object = object.clone();
-    set_meta(&mut object, "resourceVersion", None);
+/// The bytes under which an object is stored, and the object as they will be read. `object` is canonical, in the
+/// storage version.
+pub(super) fn encode(resource: &Resource, object: &mut Value) -> Bytes {
+    metadata_mut(object).remove("resourceVersion");
     if let Some(ty) = &resource.storage.ty {
-        Schema::builtin().forget_empty(ty, &mut object);
+        Schema::builtin().forget_empty(ty, object);
     }
-    let mut out = Vec::with_capacity(1024);
-    encode_as(resource.storage.ty.as_ref(), &object, &mut out);
-    out.into()
+    let mut out = Vec::with_capacity(4096);
+    encode_as(resource.storage.ty.as_ref(), object, &mut out);
+    // The store keeps them: no byte more than there are.
+    Bytes::copy_from_slice(&out)
 }
 
 fn encode_as(ty: Option<&TypeRef>, object: &Value, out: &mut Vec<u8>) {

@@ -47,9 +47,7 @@ impl Registry {
         metadata::before_create(&mut object);
         if options.operation == Operation::Update {
             let now = self.ambient.now_text();
-            let managed =
-                ownership::after_write(resource, Part::Main, None, &object, options, &now)?;
-            set_meta(&mut object, "managedFields", managed);
+            ownership::after_write(resource, Part::Main, None, &mut object, options, &now)?;
         }
         let version = meta_str(&object, "resourceVersion").to_owned();
         set_meta(&mut object, "resourceVersion", None);
@@ -79,22 +77,20 @@ impl Registry {
                 set_meta(&mut object, "name", Some(name.into()));
             }
             prepare::on_create(resource, &mut object);
-            let mut object = codec::canonical(resource, &object)?;
+            let mut object = codec::canonical(resource, object)?;
             let lease = self
                 .allocate(target, &mut object, None, options.dry_run)
                 .await?;
+            let name = meta_str(&object, "name").to_owned();
             let inserted = match validate::on_create(resource, &object) {
-                Ok(()) => self.insert(target, &object, &version, options).await,
+                Ok(()) => self.insert(target, object, &version, options).await,
                 Err(status) => Err(status),
             };
             self.settle(lease, inserted.is_ok()).await;
             match inserted {
                 Err(status) if status.reason == Reason::AlreadyExists && attempt < tries => {}
                 Err(status) if status.reason == Reason::AlreadyExists && !generated.is_empty() => {
-                    return Err(errors::name_not_generated(
-                        resource,
-                        meta_str(&object, "name"),
-                    ));
+                    return Err(errors::name_not_generated(resource, &name));
                 }
                 result => return result,
             }
@@ -115,16 +111,16 @@ impl Registry {
     async fn insert(
         &self,
         target: &Target,
-        object: &Value,
+        mut object: Value,
         version: &str,
         options: &WriteOptions,
     ) -> Result<Stored, Status> {
-        let name = meta_str(object, "name");
         let target = Target {
-            name: name.to_owned(),
+            name: meta_str(&object, "name").to_owned(),
             ..target.clone()
         };
-        let bytes = codec::encode(&target.resource, object);
+        let name = &*target.name;
+        let bytes = codec::encode(&target.resource, &mut object);
         if options.dry_run {
             if let Some(live) = self.entry(&target).await? {
                 let live = codec::decode_stored(&live)?;

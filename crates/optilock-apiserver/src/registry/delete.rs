@@ -57,11 +57,11 @@ impl Registry {
             admit::admit_delete(target)?;
             check_preconditions(target, &old, options)?;
 
-            let marked = codec::canonical(resource, &self.marked(target, &old, options))?;
+            let mut marked = codec::canonical(resource, self.marked(target, &old, options))?;
             let holds = !finalizers(&marked).is_empty()
                 || !admit::content_is_gone(&marked)
                 || grace(&marked) > 0;
-            let bytes = codec::encode(resource, &marked);
+            let bytes = codec::encode(resource, &mut marked);
             // Who watches Pods sees the mark of the deletion before the Pod goes, however short the grace.
             let in_two_steps = resource.strategy.graceful && !holds && bytes != current.bytes;
             let stored = |revision| Stored {

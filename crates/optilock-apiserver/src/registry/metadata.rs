@@ -51,11 +51,10 @@ pub(super) fn on_update(object: &mut Value, old: &Value) {
 
 /// Counts the generation up when the update changed what the kind says counts.
 pub(super) fn advance_generation(resource: &Resource, object: &mut Value, old: &Value) {
-    let at = |object: &Value, path: &[&str]| {
+    fn at<'v>(object: &'v Value, path: &[&str]) -> Option<&'v Value> {
         path.iter()
             .try_fold(object, |value, member| value.get(member))
-            .cloned()
-    };
+    }
     let changed = match resource.strategy.generation {
         Generation::None => false,
         Generation::On(paths) => paths.iter().any(|path| at(object, path) != at(old, path)),

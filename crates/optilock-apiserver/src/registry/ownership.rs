@@ -3,38 +3,29 @@
 use serde_json::{Value, json};
 
 use super::last_applied;
-use super::object::{meta_str, metadata, set_meta};
+use super::object::{meta_str, metadata, metadata_mut, set_meta};
 use super::resource::{Part, Resource};
 use super::strategy::StatusUpdate;
 use super::{Target, WriteOptions};
-use crate::managed::{self, Application, Entry, FieldSet, Manager, Operation, Writing};
+use crate::managed::{self, Application, Changes, Entry, FieldSet, Manager, Operation, Writing};
 use crate::schema::{Schema, StructType, TypeRef};
 use crate::status::{Details, Reason, Status};
 
-/// `managedFields` of an object that a write by create, update or patch has made of `old`.
+/// Brings `managedFields` of `new` up to date, which a write by create, update or patch has made of `old`.
 ///
-/// Both are in the resource's own version; without an old one the object is new. `None` when nobody owns anything.
+/// Both are in the resource's own version; without an old one the object is new.
 pub(super) fn after_write(
     resource: &Resource,
     part: Part,
     old: Option<&Value>,
-    new: &Value,
+    new: &mut Value,
     options: &WriteOptions,
     now: &str,
-) -> Result<Option<Value>, Status> {
+) -> Result<(), Status> {
     let Some(ty) = &resource.ty else {
-        return Ok(None);
+        set_meta(new, "managedFields", None);
+        return Ok(());
     };
-    let known = if options.subresource.is_empty() {
-        entries(new, old)
-    } else {
-        // Who owns what can't be said through a subresource.
-        old.and_then(own_entries).unwrap_or_default()
-    };
-    // What nobody was known to own when it was created stays so until the first apply.
-    if old.is_some() && known.is_empty() {
-        return Ok(None);
-    }
     let empty;
     let before = match old {
         Some(old) => old,
@@ -44,20 +35,48 @@ pub(super) fn after_write(
         }
     };
     let manager = manager(resource, options);
-    // kube-apiserver translates the entries of a scale to those of its object, and loses their times on the way.
-    let now = if options.subresource == "scale" {
-        ""
-    } else {
-        now
-    };
     let writing = Writing {
         ty,
         manager: &manager,
         reset: &reset(resource, ty, part),
-        now,
+        // kube-apiserver translates the entries of a scale to those of its object, and loses their times on the way.
+        now: if options.subresource == "scale" {
+            ""
+        } else {
+            now
+        },
     };
-    let entries = managed::update(&writing, before, new, known);
-    Ok(managed::encode(&entries))
+    let changes = Changes::between(&writing, before, new);
+    // Who owns what can't be said through a subresource.
+    let told = !options.subresource.is_empty();
+    let sent = metadata(new).and_then(|metadata| metadata.get("managedFields"));
+    let stored = old.and_then(metadata).and_then(|m| m.get("managedFields"));
+    if let Some(stored) = stored
+        && (told || sent.is_none() || sent == Some(stored))
+    {
+        // What was stored was written here, and mostly a write does not change who owns what.
+        if sent != Some(stored) {
+            let stored = stored.clone();
+            set_meta(new, "managedFields", Some(stored));
+        }
+        let list = metadata_mut(new).get_mut("managedFields");
+        if list.is_some_and(|list| managed::keep(list, &writing, &changes)) {
+            return Ok(());
+        }
+    }
+    let known = if told {
+        old.and_then(own_entries).unwrap_or_default()
+    } else {
+        entries(new, old)
+    };
+    // What nobody was known to own when it was created stays so until the first apply.
+    let managed = if old.is_some() && known.is_empty() {
+        None
+    } else {
+        managed::encode(&managed::update(&writing, &changes, known))
+    };
+    set_meta(new, "managedFields", managed);
+    Ok(())
 }
 
 /// What an apply of `configuration` makes of the object, with its `managedFields`; not canonical yet.
@@ -223,7 +242,8 @@ pub(super) fn before_first_apply(
         now,
     };
     let empty = nothing(ty, ty.short_name())?;
-    Ok(managed::update(&writing, &empty, live, Vec::new()))
+    let changes = Changes::between(&writing, &empty, live);
+    Ok(managed::update(&writing, &changes, Vec::new()))
 }
 
 fn manager(resource: &Resource, options: &WriteOptions) -> Manager {

@@ -56,10 +56,11 @@ pub(crate) fn review(
     target: &Target,
     ambient: &Ambient,
     asker: &Asker<'_>,
-    mut object: Value,
+    sent: &Value,
 ) -> Option<Result<Value, Status>> {
     let resource = &*target.resource;
     let answer = answer_of(resource)?;
+    let mut object = sent.clone();
     let problems = problems(target, &object);
     if !problems.is_empty() {
         return Some(Err(field::invalid("", &resource.api.group, "", &problems)));
@@ -72,9 +73,10 @@ pub(crate) fn review(
         );
     }
     let now = ambient.now_text();
-    match ownership::after_write(resource, Part::Main, None, &object, asker.options, &now) {
-        Ok(managed) => set_meta(&mut object, "managedFields", managed),
-        Err(status) => return Some(Err(status)),
+    let managed =
+        ownership::after_write(resource, Part::Main, None, &mut object, asker.options, &now);
+    if let Err(status) = managed {
+        return Some(Err(status));
     }
     let status = answer(asker);
     if status.get("userInfo").is_some() {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::object::{member_mut, meta_str, root_mut, set, set_meta};
 use super::{Registry, Target, User, WriteOptions, codec, errors};
 use crate::ambient::time_text;
-use crate::managed::{self, FieldSet, Manager, Operation, Writing};
+use crate::managed::{self, Changes, FieldSet, Manager, Operation, Writing};
 use crate::schema::Schema;
 use crate::status::{Details, Reason, Status};
 use crate::tokens::{Bound, Claims, ISSUER, Kubernetes, Refused, Signer};
@@ -152,7 +152,8 @@ impl Registry {
             reset: &FieldSet::default(),
             now: &self.ambient.now_text(),
         };
-        let entries = managed::update(&writing, &nothing.value, sent, Vec::new());
+        let changes = Changes::between(&writing, &nothing.value, sent);
+        let entries = managed::update(&writing, &changes, Vec::new());
         Ok(managed::encode(&entries))
     }
 

@@ -86,21 +86,24 @@ impl Registry {
                 let live = meta_str(&old, "uid");
                 return Err(errors::wrong_uid(resource, &target.name, &key, uid, live));
             }
-            let live = codec::decode(resource, &current)?;
-            let mut new = build(Some(&live))?;
+            let converted = if resource.reads_as_stored() {
+                None
+            } else {
+                Some(codec::decode(resource, &current)?)
+            };
+            let live = converted.as_ref().unwrap_or(&old);
+            let mut new = build(Some(live))?;
             check_version(resource, target, &new, current.revision)?;
             prepare::on_write(resource, &mut new);
             let now = self.ambient.now_text();
             if options.operation == Operation::Update {
-                let managed =
-                    ownership::after_write(resource, part, Some(&live), &new, options, &now)?;
-                set_meta(&mut new, "managedFields", managed);
+                ownership::after_write(resource, part, Some(live), &mut new, options, &now)?;
             }
             if let Some(conversion) = resource.storage.conversion {
                 new = (conversion.to_storage)(new);
             }
             self.identify(target, &mut new);
-            let mut new = codec::canonical(resource, &prepared(resource, part, new, &old, &now))?;
+            let mut new = codec::canonical(resource, prepared(resource, part, new, &old, &now))?;
             let lease = match part {
                 Part::Main => {
                     self.allocate(target, &mut new, Some(&old), options.dry_run)
@@ -163,21 +166,21 @@ impl Registry {
 
 /// The bytes to store. A write that changes nothing but the times of its managers changes nothing.
 fn encoded(resource: &Resource, mut new: Value, old: &Value, current: &Stored) -> Bytes {
-    let bytes = codec::encode(resource, &new);
-    let managed = |object: &Value| {
-        super::object::metadata(object)
-            .and_then(|m| m.get("managedFields"))
-            .cloned()
-    };
-    let (before, after) = (managed(old), managed(&new));
-    if before != after && same_but_for_times(before.as_ref(), after.as_ref()) {
-        set_meta(&mut new, "managedFields", before);
-        let quiet = codec::encode(resource, &new);
+    let bytes = codec::encode(resource, &mut new);
+    let before = managed(old);
+    let after = managed(&new);
+    if before != after && same_but_for_times(before, after) {
+        set_meta(&mut new, "managedFields", before.cloned());
+        let quiet = codec::encode(resource, &mut new);
         if quiet == current.bytes {
             return quiet;
         }
     }
     bytes
+}
+
+fn managed(object: &Value) -> Option<&Value> {
+    super::object::metadata(object)?.get("managedFields")
 }
 
 /// Compares the version that the writer saw with the one that is there.
@@ -198,23 +201,13 @@ fn check_version(
 
 /// The object that the update may store: what the writer sent, without what it may not change through this path.
 fn prepared(resource: &Resource, part: Part, new: Value, old: &Value, now: &str) -> Value {
-    let managed = super::object::metadata(&new)
-        .and_then(|metadata| metadata.get("managedFields"))
-        .cloned();
-    let mut new = match part {
-        Part::Main => new,
-        Part::Status => status_only(resource, &new, old),
-        Part::Finalizers => finalizers_only(&new, old),
-        Part::Approval => approval_only(&new, old),
-        Part::EphemeralContainers => ephemeral_containers_only(&new, old),
-        Part::Resize => resources_only(&new, old),
-    };
-    set_meta(&mut new, "managedFields", managed);
+    let mut new = restricted(resource, part, new, old);
     metadata::on_update(&mut new, old);
     if !resource.api.namespaced {
         set_meta(&mut new, "namespace", None);
     }
-    if part == Part::Main && resource.has_status() {
+    let keeps_status = part == Part::Main && resource.has_status();
+    if keeps_status && new.get("status") != old.get("status") {
         set(root_mut(&mut new), "status", old.get("status").cloned());
     }
     prepare::on_update(resource, part, &mut new, old, now);
@@ -223,6 +216,21 @@ fn prepared(resource: &Resource, part: Part, new: Value, old: &Value, now: &str)
         metadata::advance_generation(resource, &mut new, old);
     }
     new
+}
+
+/// What the writer sent, as far as the path changes it, and for the rest the old object.
+fn restricted(resource: &Resource, part: Part, mut new: Value, old: &Value) -> Value {
+    let mut object = match part {
+        Part::Main => return new,
+        Part::Status => status_only(resource, &new, old),
+        Part::Finalizers => finalizers_only(&new, old),
+        Part::Approval => approval_only(&new, old),
+        Part::EphemeralContainers => ephemeral_containers_only(&new, old),
+        Part::Resize => resources_only(&new, old),
+    };
+    let managed = metadata_mut(&mut new).remove("managedFields");
+    set_meta(&mut object, "managedFields", managed);
+    object
 }
 
 /// The old object with the new `spec.finalizers`.

@@ -1,5 +1,7 @@
 //! What a path of an object shows and changes: the object itself, its status, its scale.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::action::{self, Action};
@@ -110,10 +112,10 @@ impl View {
     ///
     /// # Errors
     /// 500 when the object can't be shown so.
-    pub(crate) fn project(&self, object: &Value) -> Result<Value, Status> {
+    pub(crate) fn project<'v>(&self, object: &'v Value) -> Result<Cow<'v, Value>, Status> {
         match &self.form {
-            Form::Object(_) | Form::Action(_) => Ok(object.clone()),
-            Form::Scale(form) => scale::project(form, object),
+            Form::Object(_) | Form::Action(_) => Ok(Cow::Borrowed(object)),
+            Form::Scale(form) => scale::project(form, object).map(Cow::Owned),
         }
     }
 

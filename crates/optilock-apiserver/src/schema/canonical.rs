@@ -1,6 +1,6 @@
 //! Canonical form: what Go writes for a field, and what it leaves out.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::model::{Field, Omit, Shape, StructType};
 
@@ -31,13 +31,59 @@ pub(super) fn zero(shape: &Shape) -> Value {
 
 /// Writes what Go writes for the fields that are not there.
 pub(super) fn complete(ty: &StructType, object: &mut Map<String, Value>) {
-    for field in &ty.fields {
-        if object.contains_key(&*field.json) {
-            continue;
-        }
-        if let Some(value) = absent(field) {
+    for field in ty.always_written() {
+        if !object.contains_key(&*field.json)
+            && let Some(value) = absent(field)
+        {
             object.insert(field.json.to_string(), value);
         }
+    }
+}
+
+/// Brings an object that was put together from canonical parts into canonical form.
+pub(super) fn settle(ty: &StructType, object: &mut Map<String, Value>) {
+    object.retain(|name, value| {
+        ty.field(name).is_some_and(|field| {
+            settle_value(&field.shape, value);
+            !value.is_null() && !is_left_out(field, value)
+        })
+    });
+    complete(ty, object);
+}
+
+fn settle_value(shape: &Shape, value: &mut Value) {
+    let or_zero = |shape: &Shape, value: &mut Value| {
+        settle_value(shape, value);
+        if value.is_null() {
+            *value = zero(shape);
+        }
+    };
+    match (shape, value) {
+        (
+            Shape::Struct(ty)
+            | Shape::SchemaOrBool(ty)
+            | Shape::SchemaOrList(ty)
+            | Shape::SchemaOrStrings(ty),
+            Value::Object(object),
+        ) => settle(ty, object),
+        // What is read from storage does not tell 1 and 1.0 apart.
+        (Shape::Float64, Value::Number(number)) => {
+            if let Some(float) = number.as_f64().and_then(Number::from_f64) {
+                *number = float;
+            }
+        }
+        (Shape::List(item) | Shape::WrappedList(item), Value::Array(items)) => {
+            items.iter_mut().for_each(|value| or_zero(item, value));
+        }
+        (Shape::Map(item), Value::Object(members)) => {
+            members.values_mut().for_each(|value| or_zero(item, value));
+        }
+        (Shape::SchemaOrList(ty), Value::Array(items)) => {
+            for object in items.iter_mut().filter_map(Value::as_object_mut) {
+                settle(ty, object);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -55,12 +101,21 @@ pub(super) fn store(field: &Field, value: Option<Value>, object: &mut Map<String
 
 /// What Go writes for a field without a value.
 fn absent(field: &Field) -> Option<Value> {
+    is_always_written(field).then(|| {
+        if field.pointer {
+            Value::Null
+        } else {
+            zero(&field.shape)
+        }
+    })
+}
+
+/// Whether Go writes something for a field without a value.
+pub(super) fn is_always_written(field: &Field) -> bool {
     match (field.pointer, field.omit) {
-        (true, Omit::Never) => Some(Value::Null),
-        (true, _) => None,
-        (false, Omit::Never) => Some(zero(&field.shape)),
-        (false, Omit::Empty) if is_go_struct(&field.shape) => Some(zero(&field.shape)),
-        (false, _) => None,
+        (_, Omit::Never) => true,
+        (false, Omit::Empty) => is_go_struct(&field.shape),
+        _ => false,
     }
 }
 

@@ -6,13 +6,17 @@ use super::model::{Shape, StructType};
 
 /// Appends an object of a type: its fields in struct order.
 pub(super) fn encode_struct(ty: &StructType, object: &Map<String, Value>, out: &mut Vec<u8>) {
+    // There are far fewer members than fields: each looks for its field.
+    let members = object.iter();
+    let members = members.filter_map(|(name, value)| Some((ty.field_at(name)?.0, value)));
+    let mut members: Vec<(usize, &Value)> = members.collect();
+    members.sort_unstable_by_key(|(at, _)| *at);
     out.push(b'{');
     let mut first = true;
-    for field in &ty.fields {
-        if let Some(value) = object.get(&*field.json) {
-            key(&field.json, &mut first, out);
-            encode(&field.shape, value, out);
-        }
+    for (at, value) in members {
+        let field = &ty.fields[at];
+        key(&field.json, &mut first, out);
+        encode(&field.shape, value, out);
     }
     out.push(b'}');
 }

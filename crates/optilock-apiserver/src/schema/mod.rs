@@ -7,6 +7,7 @@
 //! [`Schema::normalize`] produce it, [`Schema::encode`] writes it byte for byte as Go does:
 //! fields in struct order, maps sorted.
 
+mod by_type;
 mod bytes;
 mod canonical;
 mod document;
@@ -28,6 +29,7 @@ mod walk;
 mod wire;
 mod yaml;
 
+pub(crate) use by_type::ByType;
 pub(crate) use document::{Document, TypeMeta};
 pub(crate) use encode::untyped as encode_untyped;
 pub(crate) use model::{Field, Gvk, ListType, Omit, PatchStrategy, Shape, StructType, TypeRef};
@@ -143,6 +145,23 @@ impl Schema {
             Some(custom) => structural::normalize(&custom.schema, value.clone()),
             None => walk::decode(ty, &node),
         }
+    }
+
+    /// The same for an object that was put together from canonical parts: only what is missing or too much in it can be
+    /// wrong.
+    pub(crate) fn settle(&self, ty: &TypeRef, mut value: Value) -> Result<Value, DecodeError> {
+        if let Some(custom) = &ty.custom {
+            return structural::normalize(&custom.schema, value).map(|decoded| decoded.value);
+        }
+        #[cfg(debug_assertions)]
+        let expected = self.normalize(ty, &value)?.value;
+        match &mut value {
+            Value::Object(object) => canonical::settle(ty, object),
+            _ => return self.normalize(ty, &value).map(|decoded| decoded.value),
+        }
+        #[cfg(debug_assertions)]
+        debug_assert_eq!(value, expected, "a part was not canonical");
+        Ok(value)
     }
 
     /// Appends the canonical JSON of a canonical value of that shape.

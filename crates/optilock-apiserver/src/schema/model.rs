@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::canonical;
 use super::structural::CustomKind;
 use super::table;
 
@@ -85,8 +86,16 @@ pub(crate) struct StructType {
     pub(crate) atomic: bool,
     /// Fields in Go struct order, with the fields of embedded structs in their place.
     pub(crate) fields: Vec<Field>,
+    /// Row of a built-in type in the generated table.
+    pub(super) row: Option<u16>,
     /// Indices into `fields`, sorted by JSON name.
     pub(super) by_json: Vec<u16>,
+    /// Indices of the fields that Go writes also when nobody has set them.
+    pub(super) always: Vec<u16>,
+    /// Indices of the fields with a default in OpenAPI.
+    pub(super) defaulted: Vec<u16>,
+    /// Indices of the fields that hold structs, also inside lists and maps.
+    pub(super) holding_structs: Vec<u16>,
     /// What a protobuf field number means, sorted by number.
     pub(super) by_proto: Vec<(u32, ProtoSlot)>,
     /// Members that the type does not declare are kept.
@@ -105,6 +114,50 @@ pub(super) enum ProtoSlot {
 }
 
 impl StructType {
+    /// A type with these fields, of which nothing else is known.
+    pub(super) fn new(name: &str, fields: Vec<Field>) -> Self {
+        let indices = |fits: fn(&Field) -> bool| {
+            // A Go struct has no more than 2^16 fields.
+            let all = (0..).zip(&fields);
+            let fitting = all.filter(|(_, field)| fits(field)).map(|(at, _)| at);
+            fitting.collect::<Vec<u16>>()
+        };
+        let mut by_json = indices(|_| true);
+        by_json.sort_unstable_by_key(|&at| &*fields[usize::from(at)].json);
+        Self {
+            name: name.into(),
+            atomic: false,
+            row: None,
+            by_json,
+            always: indices(canonical::is_always_written),
+            defaulted: indices(|field| field.default.is_some()),
+            holding_structs: indices(|field| field.shape.holds_structs()),
+            by_proto: Vec::new(),
+            fields,
+            open: false,
+            custom: None,
+        }
+    }
+
+    /// The fields that Go writes also when nobody has set them.
+    pub(super) fn always_written(&self) -> impl Iterator<Item = &Field> {
+        self.always.iter().map(|&at| &self.fields[usize::from(at)])
+    }
+
+    /// The fields with a default in OpenAPI.
+    pub(crate) fn with_default(&self) -> impl Iterator<Item = &Field> {
+        self.defaulted
+            .iter()
+            .map(|&at| &self.fields[usize::from(at)])
+    }
+
+    /// The fields that hold structs, also inside lists and maps.
+    pub(crate) fn holding_structs(&self) -> impl Iterator<Item = &Field> {
+        self.holding_structs
+            .iter()
+            .map(|&at| &self.fields[usize::from(at)])
+    }
+
     /// The field of that JSON name. Names are case-sensitive.
     pub(crate) fn field(&self, json: &str) -> Option<&Field> {
         self.field_at(json).map(|(_, field)| field)
@@ -131,18 +184,6 @@ impl StructType {
     /// Struct name without its package, e.g. `Deployment`.
     pub(crate) fn short_name(&self) -> &str {
         self.name.rsplit('.').next().unwrap_or(&self.name)
-    }
-
-    /// The rest of a new type's fields: sorts out how fields are found.
-    pub(super) fn index_by_json(fields: &[Field]) -> Vec<u16> {
-        // A Go struct has no more than 2^16 fields.
-        let mut order: Vec<u16> = (0..fields.len() as u16).collect();
-        order.sort_unstable_by(|&a, &b| {
-            fields[usize::from(a)]
-                .json
-                .cmp(&fields[usize::from(b)].json)
-        });
-        order
     }
 }
 
@@ -268,6 +309,15 @@ impl Shape {
         match self {
             Self::List(item) | Self::WrappedList(item) => Some(item),
             _ => None,
+        }
+    }
+
+    /// Whether there are structs in it.
+    fn holds_structs(&self) -> bool {
+        match self {
+            Self::Struct(_) => true,
+            Self::List(item) | Self::WrappedList(item) | Self::Map(item) => item.holds_structs(),
+            _ => false,
         }
     }
 

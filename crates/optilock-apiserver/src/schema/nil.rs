@@ -9,9 +9,9 @@ use super::model::{Omit, Shape, StructType};
 
 /// Turns empty lists and maps of an object into none, wherever its type has them.
 pub(super) fn forget_empty(ty: &StructType, object: &mut Map<String, Value>) {
-    for field in &ty.fields {
-        let Some(value) = object.get_mut(&*field.json) else {
-            continue;
+    object.retain(|name, value| {
+        let Some(field) = ty.field(name) else {
+            return true;
         };
         let empty = match (&field.shape, &*value) {
             (Shape::List(_) | Shape::WrappedList(_), Value::Array(items)) => items.is_empty(),
@@ -22,10 +22,9 @@ pub(super) fn forget_empty(ty: &StructType, object: &mut Map<String, Value>) {
             inside(&field.shape, value);
         } else if field.omit == Omit::Never {
             *value = Value::Null;
-        } else {
-            object.remove(&*field.json);
         }
-    }
+        !empty || field.omit == Omit::Never
+    });
 }
 
 fn inside(shape: &Shape, value: &mut Value) {

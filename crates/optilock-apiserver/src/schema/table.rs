@@ -34,16 +34,29 @@ fn table() -> &'static Table {
 pub(super) fn builtin_type(index: u16) -> &'static StructType {
     let table = table();
     let row = usize::from(index);
-    table.types[row].get_or_init(|| Box::new(parse_type(table.lines[row])))
+    table.types[row].get_or_init(|| {
+        Box::new(StructType {
+            row: Some(index),
+            ..parse_type(table.lines[row])
+        })
+    })
 }
 
 /// The type of that OpenAPI name.
 pub(super) fn type_named(name: &str) -> Option<TypeRef> {
-    let row = table()
-        .lines
-        .binary_search_by(|line| line_name(line).cmp(name))
-        .ok()?;
-    u16::try_from(row).ok().map(TypeRef::builtin)
+    row_named(name).map(TypeRef::builtin)
+}
+
+/// The row of the type of that OpenAPI name.
+pub(super) fn row_named(name: &str) -> Option<u16> {
+    let lines = &table().lines;
+    let row = lines.binary_search_by(|line| line_name(line).cmp(name));
+    row.ok()?.try_into().ok()
+}
+
+/// How many types there are.
+pub(super) fn len() -> usize {
+    table().lines.len()
 }
 
 fn line_name(line: &str) -> &str {
@@ -90,13 +103,9 @@ fn parse_type(line: &str) -> StructType {
     }
     sort_slots(&mut by_proto);
     StructType {
-        name: name.into(),
         atomic,
-        by_json: StructType::index_by_json(&fields),
         by_proto,
-        fields,
-        open: false,
-        custom: None,
+        ..StructType::new(name, fields)
     }
 }
 

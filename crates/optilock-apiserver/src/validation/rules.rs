@@ -3,25 +3,18 @@
 //!
 //! What a row can't say (rules about several members) is a function that the row names.
 
-use std::collections::HashMap;
-use std::sync::OnceLock;
-
 use super::field::ErrorList;
 use super::walk::{Rule, Scope};
 use super::{addresses, autoscaling, format, pods, priorities, services, workloads};
+use crate::schema::ByType;
 
 use Rule::{Always, Between, Format, Into, Labels, NonNegative, OneOf, Required, Run, Unique};
 
 /// OpenAPI name of the type of label selectors.
 pub(super) const LABEL_SELECTOR: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector";
 
-/// The rules of a type, by its OpenAPI name.
-pub(super) fn of(ty: &str) -> &'static [Rule] {
-    static INDEX: OnceLock<HashMap<&str, &[Rule]>> = OnceLock::new();
-    let index = INDEX.get_or_init(|| ROWS.iter().copied().collect());
-    let name = ty.strip_prefix("io.k8s.api.").unwrap_or(ty);
-    index.get(name).copied().unwrap_or_default()
-}
+/// The rules of each type.
+pub(super) static RULES: ByType<Rule> = ByType::new(ROWS);
 
 const I32_MAX: i64 = i32::MAX as i64;
 const PORT: (i64, i64) = (1, 65_535);

@@ -217,3 +217,8 @@ fn an_object_without_anything_is_refused_and_not_more() {
         }
     }
 }
+
+#[test]
+fn every_row_is_for_a_type() {
+    assert_eq!(super::rules::RULES.unknown(), [""; 0]);
+}

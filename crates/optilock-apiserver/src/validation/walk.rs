@@ -77,7 +77,7 @@ pub(super) enum Rule {
 
 /// Applies the rules of a struct and of all that is in it.
 pub(super) fn walk(ty: &StructType, scope: &Scope<'_>, errors: &mut ErrorList) {
-    let rules = rules::of(&ty.name);
+    let rules = rules::RULES.of(ty);
     for rule in rules {
         match rule {
             Rule::Into(name) => {
@@ -88,7 +88,7 @@ pub(super) fn walk(ty: &StructType, scope: &Scope<'_>, errors: &mut ErrorList) {
             rule => apply(rule, scope, errors),
         }
     }
-    for field in &ty.fields {
+    for field in ty.holding_structs() {
         let earlier = |rule: &Rule| matches!(rule, Rule::Into(name) if **name == *field.json);
         if !rules.iter().any(earlier) {
             into(field, scope, errors);

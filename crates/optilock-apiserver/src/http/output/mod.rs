@@ -178,15 +178,20 @@ impl Representation {
             return Ok(Reply::new(code, JSON, Bytes::from(out)));
         }
         let object = decode(resource, stored)?;
+        let object = view.project(&object)?;
         let shown = match &self.form {
-            Form::Object => encode(&view.ty, &view.project(&object)?),
+            Form::Object => encode(&view.ty, &object),
             Form::Table { version, include } => {
                 let metadata = json!({"resourceVersion": stored.revision.to_string()});
                 let rows_of = if view.is_object() { resource } else { scales() };
-                let row = view.project(&object)?;
-                Table::new(rows_of, *include, version).render(&[row], &metadata, true, now)
+                Table::new(rows_of, *include, version).render(
+                    std::slice::from_ref(&*object),
+                    &metadata,
+                    true,
+                    now,
+                )
             }
-            Form::Metadata { version } => metadata_only(&view.project(&object)?, version),
+            Form::Metadata { version } => metadata_only(&object, version),
         };
         self.document(code, shown)
     }

@@ -119,8 +119,8 @@ impl Registry {
                 return Err(errors::wrong_uid(resource, &target.name, &key, uid, live));
             }
             change(&mut object)?;
-            let object = codec::canonical(resource, &object)?;
-            let bytes = codec::encode(resource, &object);
+            let object = codec::canonical(resource, object)?;
+            let bytes = codec::encode(resource, &mut object.clone());
             if dry_run || bytes == current.bytes {
                 return Ok(object);
             }

@@ -44,13 +44,10 @@ fn structure(
     // More fields than an index can name can't be told apart; no schema is so large.
     fields.truncate(usize::from(u16::MAX));
     TypeRef::of(Arc::new(StructType {
-        name: name.into(),
         atomic,
-        by_json: StructType::index_by_json(&fields),
-        by_proto: Vec::new(),
-        fields,
         open,
         custom,
+        ..StructType::new(name, fields)
     }))
 }
 

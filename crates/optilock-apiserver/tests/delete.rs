@@ -122,12 +122,7 @@ async fn a_finalizer_holds_the_object_until_it_is_taken_away() {
         .expect(200);
     assert_eq!(kept, marked);
 
-    let mut events = api
-        .watch(&format!(
-            "{CONFIGMAPS}?watch=1&resourceVersion={}",
-            version(&marked)
-        ))
-        .await;
+    let mut events = api.watch_from(version(&marked)).await;
     let last = api
         .patch(&path, "merge", &json!({"metadata": {"finalizers": null}}))
         .await

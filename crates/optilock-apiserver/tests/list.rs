@@ -3,10 +3,7 @@
 
 mod common;
 
-use std::time::Duration;
-
 use common::{Answer, Api, CONFIGMAPS, configmap, version};
-use optilock_apiserver::Server;
 use serde_json::{Value, json};
 
 async fn filled(api: &Api, names: &[&str]) {
@@ -83,12 +80,7 @@ async fn an_old_version_is_listed_exactly() {
 
 #[tokio::test]
 async fn a_token_that_is_too_old_comes_with_one_that_goes_on() {
-    let api = Api::of(
-        Server::builder()
-            .controllers([])
-            .compact_after(Duration::ZERO)
-            .build(),
-    );
+    let api = Api::forgetful();
     filled(&api, &["a", "b", "c"]).await;
     let first = list(&api, "limit=1").await.expect(200);
     filled(&api, &["d", "e"]).await;

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const RULED: &str = "/apis/example.com/v1/namespaces/default/ruleds";
 
-async fn with_rules() -> Api {
+/// A server with a definition whose `spec` has this schema.
+async fn with_spec(spec: Value) -> Api {
     let api = Api::new();
     let definition = json!({
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -23,20 +24,25 @@ async fn with_rules() -> Api {
             "scope": "Namespaced",
             "versions": [{
                 "name": "v1", "served": true, "storage": true,
-                "schema": {"openAPIV3Schema": {"type": "object", "required": ["spec"], "properties": {"spec": {
-                    "type": "object",
-                    "required": ["size"],
-                    "properties": {"size": {"type": "integer"}, "name": {"type": "string"}},
-                    "x-kubernetes-validations": [
-                        {"rule": "self.size < 9", "message": "too big"},
-                        {"rule": "!has(oldSelf.name) || self.name == oldSelf.name"},
-                    ],
-                }}}},
+                "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}},
             }],
         },
     });
     api.post(DEFINITIONS, &definition).await.expect(201);
     api
+}
+
+async fn with_rules() -> Api {
+    with_spec(json!({
+        "type": "object",
+        "required": ["size"],
+        "properties": {"size": {"type": "integer"}, "name": {"type": "string"}},
+        "x-kubernetes-validations": [
+            {"rule": "self.size < 9", "message": "too big"},
+            {"rule": "!has(oldSelf.name) || self.name == oldSelf.name"},
+        ],
+    }))
+    .await
 }
 
 fn ruled(spec: &Value) -> Value {
@@ -102,31 +108,17 @@ async fn a_rule_that_is_no_expression_is_refused() {
 
 #[tokio::test]
 async fn an_optional_old_value_and_what_is_said() {
-    let api = Api::new();
-    let definition = json!({
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "ruleds.example.com"},
-        "spec": {
-            "group": "example.com",
-            "names": {"plural": "ruleds", "kind": "Ruled"},
-            "scope": "Namespaced",
-            "versions": [{
-                "name": "v1", "served": true, "storage": true,
-                "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {
-                    "type": "object",
-                    "properties": {"f": {"type": "integer"}, "g": {"type": "integer"}},
-                    "x-kubernetes-validations": [
-                        {"rule": "oldSelf.hasValue() ? self.f >= oldSelf.value().f : self.f > 0",
-                            "optionalOldSelf": true, "message": "f grows"},
-                        {"rule": "self.g < 5", "fieldPath": ".g", "reason": "FieldValueForbidden",
-                            "messageExpression": "self.g > 8 ? '' : 'got some'", "message": "too much"},
-                    ],
-                }}}},
-            }],
-        },
-    });
-    api.post(DEFINITIONS, &definition).await.expect(201);
+    let api = with_spec(json!({
+        "type": "object",
+        "properties": {"f": {"type": "integer"}, "g": {"type": "integer"}},
+        "x-kubernetes-validations": [
+            {"rule": "oldSelf.hasValue() ? self.f >= oldSelf.value().f : self.f > 0",
+                "optionalOldSelf": true, "message": "f grows"},
+            {"rule": "self.g < 5", "fieldPath": ".g", "reason": "FieldValueForbidden",
+                "messageExpression": "self.g > 8 ? '' : 'got some'", "message": "too much"},
+        ],
+    }))
+    .await;
     let of = |f: i64, g: i64| ruled(&json!({"f": f, "g": g}));
     let message = async |body: Value| api.post(RULED, &body).await.refusal().2;
     assert_eq!(

@@ -4,10 +4,7 @@
 
 mod common;
 
-use std::time::Duration;
-
 use common::{Api, CONFIGMAPS, Events, configmap, version};
-use optilock_apiserver::Server;
 use serde_json::{Value, json};
 
 const ALL: &str = "/api/v1/configmaps";
@@ -94,12 +91,7 @@ async fn watch() {
 
 #[tokio::test]
 async fn watch_from_zero() {
-    let api = Api::of(
-        Server::builder()
-            .controllers([])
-            .compact_after(Duration::ZERO)
-            .build(),
-    );
+    let api = Api::forgetful();
     let first = create(&api, "a").await;
     let last = label(&api, "a", "x").await;
     // The present state comes as ADDED, whatever of history is gone.
@@ -109,9 +101,7 @@ async fn watch_from_zero() {
     assert_eq!(events.brief().await, ("ADDED".into(), "a".into(), last));
     label(&api, "a", "y").await;
     assert_eq!(events.brief().await.0, "MODIFIED");
-    let mut events = api
-        .watch(&format!("{CONFIGMAPS}?watch=1&resourceVersion={first}"))
-        .await;
+    let mut events = api.watch_from(first).await;
     let error = events.next().await.unwrap();
     assert_eq!(
         (&error["type"], &error["object"]["reason"]),
@@ -123,9 +113,7 @@ async fn watch_from_zero() {
 async fn watch_from_non_zero() {
     let api = Api::new();
     let from = create(&api, "a").await;
-    let mut events = api
-        .watch(&format!("{CONFIGMAPS}?watch=1&resourceVersion={from}"))
-        .await;
+    let mut events = api.watch_from(from).await;
     let next = label(&api, "a", "x").await;
     assert_eq!(events.brief().await, ("MODIFIED".into(), "a".into(), next));
 }
@@ -134,9 +122,7 @@ async fn watch_from_non_zero() {
 async fn delete_trigger_watch() {
     let api = Api::new();
     let from = create(&api, "a").await;
-    let mut events = api
-        .watch(&format!("{CONFIGMAPS}?watch=1&resourceVersion={from}"))
-        .await;
+    let mut events = api.watch_from(from).await;
     delete(&api, "a").await;
     assert_eq!(events.brief().await.0, "DELETED");
 }
@@ -146,9 +132,7 @@ async fn delete_trigger_watch() {
 async fn delayed_watch_delivery() {
     let api = Api::new();
     let mut from = create(&api, "a").await;
-    let mut events = api
-        .watch(&format!("{CONFIGMAPS}?watch=1&resourceVersion={from}"))
-        .await;
+    let mut events = api.watch_from(from).await;
     for n in 0..500 {
         label(&api, "a", &n.to_string()).await;
     }
@@ -163,19 +147,12 @@ async fn delayed_watch_delivery() {
 /// Nothing comes after an error.
 #[tokio::test]
 async fn watch_error_is_blocking_further_events() {
-    let api = Api::of(
-        Server::builder()
-            .controllers([])
-            .compact_after(Duration::ZERO)
-            .build(),
-    );
+    let api = Api::forgetful();
     let from = create(&api, "a").await;
     for n in 0..3 {
         label(&api, "a", &n.to_string()).await;
     }
-    let mut events = api
-        .watch(&format!("{CONFIGMAPS}?watch=1&resourceVersion={from}"))
-        .await;
+    let mut events = api.watch_from(from).await;
     label(&api, "a", "later").await;
     assert_eq!(events.next().await.unwrap()["type"], "ERROR");
     assert_eq!(events.next().await, None);
@@ -186,9 +163,8 @@ async fn watch_error_is_blocking_further_events() {
 async fn watch_context_cancel() {
     let api = Api::new();
     let from = create(&api, "a").await;
-    let path = format!("{CONFIGMAPS}?watch=1&resourceVersion={from}");
-    let leaving = api.watch(&path).await;
-    let mut staying = api.watch(&path).await;
+    let leaving = api.watch_from(from).await;
+    let mut staying = api.watch_from(from).await;
     drop(leaving);
     label(&api, "a", "x").await;
     assert_eq!(staying.brief().await.0, "MODIFIED");
@@ -199,12 +175,11 @@ async fn watch_context_cancel() {
 async fn watcher_timeout() {
     let api = Api::new();
     let from = create(&api, "a").await;
-    let path = format!("{CONFIGMAPS}?watch=1&resourceVersion={from}");
     let mut idle = Vec::new();
     for _ in 0..50 {
-        idle.push(api.watch(&path).await);
+        idle.push(api.watch_from(from).await);
     }
-    let mut reading = api.watch(&path).await;
+    let mut reading = api.watch_from(from).await;
     for n in 0..200 {
         let version = label(&api, "a", &n.to_string()).await;
         assert_eq!(reading.brief().await.2, version);
@@ -220,18 +195,14 @@ async fn watcher_timeout() {
 async fn watch_delete_event_object_have_latest_rv() {
     let api = Api::new();
     let from = create(&api, "a").await;
-    let mut events = api
-        .watch(&format!("{CONFIGMAPS}?watch=1&resourceVersion={from}"))
-        .await;
+    let mut events = api.watch_from(from).await;
     delete(&api, "a").await;
     let (kind, _, deleted) = events.brief().await;
     assert_eq!(kind, "DELETED");
     let list = api.get(CONFIGMAPS).await.expect(200);
     assert_eq!(deleted, version(&list));
     // So that a watch from there misses nothing and repeats nothing.
-    let mut events = api
-        .watch(&format!("{CONFIGMAPS}?watch=1&resourceVersion={deleted}"))
-        .await;
+    let mut events = api.watch_from(deleted).await;
     create(&api, "b").await;
     assert_eq!(events.brief().await.1, "b");
 }

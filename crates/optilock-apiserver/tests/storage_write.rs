@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use common::{Api, CONFIGMAPS, configmap, version};
 use http::Method;
-use optilock_apiserver::Server;
 use serde_json::{Value, json};
 
 const CONFIGMAP: &str = "/api/v1/namespaces/default/configmaps/a";
@@ -111,9 +110,7 @@ async fn unconditional_delete() {
     let api = Api::new();
     let object = created(&api).await;
     let from = version(&object);
-    let mut events = api
-        .watch(&format!("{CONFIGMAPS}?watch=1&resourceVersion={from}"))
-        .await;
+    let mut events = api.watch_from(from).await;
     api.delete(CONFIGMAP).await.expect(200);
     let event = events.next().await.unwrap();
     assert_eq!(event["type"], "DELETED");
@@ -387,12 +384,7 @@ async fn key_schema() {
 
 #[tokio::test]
 async fn compact_revision() {
-    let api = Api::of(
-        Server::builder()
-            .controllers([])
-            .compact_after(std::time::Duration::ZERO)
-            .build(),
-    );
+    let api = Api::forgetful();
     let old = created(&api).await;
     for n in 0..3 {
         changed(&api, &n.to_string()).await;

@@ -3,11 +3,8 @@
 
 mod common;
 
-use std::time::Duration;
-
 use common::{Api, CONFIGMAPS, configmap, version};
 use http::Method;
-use optilock_apiserver::Server;
 use serde_json::{Value, json};
 
 fn event(kind: &str, name: &str, version: u64) -> (String, String, u64) {
@@ -29,12 +26,7 @@ async fn label(api: &Api, name: &str, label: Value) -> Value {
 async fn a_watch_from_a_version_shows_what_came_after_it() {
     let api = Api::new();
     let a = create(&api, "a").await;
-    let mut events = api
-        .watch(&format!(
-            "{CONFIGMAPS}?watch=1&resourceVersion={}",
-            version(&a)
-        ))
-        .await;
+    let mut events = api.watch_from(version(&a)).await;
     let changed = label(&api, "a", json!("x")).await;
     let b = create(&api, "b").await;
     api.delete(&format!("{CONFIGMAPS}/a")).await.expect(200);
@@ -114,21 +106,11 @@ async fn one_object_is_watched_by_its_name() {
 
 #[tokio::test]
 async fn a_version_that_is_gone_is_told_in_the_stream() {
-    let api = Api::of(
-        Server::builder()
-            .controllers([])
-            .compact_after(Duration::ZERO)
-            .build(),
-    );
+    let api = Api::forgetful();
     let old = create(&api, "a").await;
     create(&api, "b").await;
     create(&api, "c").await;
-    let mut events = api
-        .watch(&format!(
-            "{CONFIGMAPS}?watch=1&resourceVersion={}",
-            version(&old)
-        ))
-        .await;
+    let mut events = api.watch_from(version(&old)).await;
     let error = events.next().await.unwrap();
     assert_eq!(error["type"], "ERROR");
     assert_eq!(

@@ -5,6 +5,8 @@
 #[cfg(feature = "tls")]
 pub mod port;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::StreamExt;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -64,6 +66,12 @@ impl Api {
         Self::of(Server::builder().seed(7).controllers([]).build())
     }
 
+    /// A server that forgets its history at once.
+    pub fn forgetful() -> Self {
+        let server = Server::builder().seed(7).controllers([]);
+        Self::of(server.compact_after(Duration::ZERO).build())
+    }
+
     pub fn of(server: Server) -> Self {
         let service = server.service();
         Self { server, service }
@@ -121,6 +129,12 @@ impl Api {
             body.to_string(),
         )
         .await
+    }
+
+    /// Opens a watch of the ConfigMaps of the namespace `default`, of what comes after a version.
+    pub async fn watch_from(&self, version: u64) -> Events {
+        self.watch(&format!("{CONFIGMAPS}?watch=1&resourceVersion={version}"))
+            .await
     }
 
     /// Opens a watch.

@@ -30,7 +30,6 @@ pub(super) fn check(schema: &Value, path: &Path<'_>, errors: &mut ErrorList) {
             ));
         }
         field_path(schema, text(rule, "fieldPath"), &path, errors);
-        compiles(rule, &path, errors);
     }
 }
 
@@ -108,44 +107,6 @@ fn leads_to_a_field(schema: &Value, path: &str) -> bool {
     }
     true
 }
-
-/// Expressions are compiled when there is nothing else to complain about.
-#[cfg(feature = "cel")]
-fn compiles(rule: &Value, path: &Path<'_>, errors: &mut ErrorList) {
-    for (name, what) in [
-        ("rule", "compilation failed"),
-        ("messageExpression", "messageExpression compilation failed"),
-    ] {
-        let source = text(rule, name);
-        if !errors.is_empty() || source.is_empty() {
-            continue;
-        }
-        if let Err(why) = super::cel::compile(source) {
-            let why = format!("{what}: {why}");
-            errors.push(Error::invalid(&path.child(name), shown(rule), why));
-        }
-    }
-}
-
-/// A rule as Go shows it.
-#[cfg(feature = "cel")]
-fn shown(rule: &Value) -> super::field::BadValue {
-    use super::gofmt;
-
-    let member = |name: &str| gofmt::json(&Value::from(text(rule, name)));
-    super::field::BadValue::internal(&[
-        ("Rule", member("rule")),
-        ("Message", member("message")),
-        ("MessageExpression", member("messageExpression")),
-        ("Reason", gofmt::json(&rule["reason"])),
-        ("FieldPath", member("fieldPath")),
-        ("OptionalOldSelf", gofmt::json(&rule["optionalOldSelf"])),
-    ])
-}
-
-/// Without CEL there is nothing to compile them with.
-#[cfg(not(feature = "cel"))]
-fn compiles(_: &Value, _: &Path<'_>, _: &mut ErrorList) {}
 
 fn text<'a>(rule: &'a Value, member: &str) -> &'a str {
     rule[member].as_str().unwrap_or_default()

@@ -10,6 +10,7 @@ use crate::schema::Structural;
 
 /// What is wrong with the schema of a version.
 pub(super) fn check(schema: &Value, path: &Path<'_>, errors: &mut ErrorList) {
+    let before = errors.len();
     node(schema, path, true, errors);
     let metadata = &schema["properties"]["metadata"];
     let known = |name: &String| matches!(name.as_str(), "name" | "generateName");
@@ -19,6 +20,13 @@ pub(super) fn check(schema: &Value, path: &Path<'_>, errors: &mut ErrorList) {
         let detail = "must not specify anything other than name and generateName, but metadata is implicitly specified";
         errors.push(Error::forbidden(&properties.key("metadata"), detail));
     }
+    // What a rule is about has to have a form first.
+    #[cfg(feature = "cel")]
+    if errors.len() == before {
+        super::cel::check_definition(schema, path, errors);
+    }
+    #[cfg(not(feature = "cel"))]
+    let _unused = before;
 }
 
 /// A schema that says the type of everything it names.

@@ -1,0 +1,20 @@
+//! `x-kubernetes-validations`: rules of custom resources in CEL.
+//!
+//! Expressions are parsed and run by the crate cel, with the functions of kube-cel. What kube-apiserver does beyond that is
+//! here: types are checked when a definition is written (`checker`, with the table `functions.txt`), costs are estimated
+//! then (`cost`) and counted when a rule runs that could get too expensive (`meter`).
+
+mod checker;
+mod cost;
+mod declared;
+mod definition;
+mod functions;
+mod meter;
+mod place;
+mod program;
+mod rules;
+mod types;
+mod values;
+
+pub(crate) use definition::check as check_definition;
+pub(crate) use rules::Rules;

@@ -131,7 +131,7 @@ impl Api {
         .await
     }
 
-    /// Opens a watch of the ConfigMaps of the namespace `default`, of what comes after a version.
+    /// Opens a watch of the `ConfigMaps` of the namespace `default`, of what comes after a version.
     pub async fn watch_from(&self, version: u64) -> Events {
         self.watch(&format!("{CONFIGMAPS}?watch=1&resourceVersion={version}"))
             .await

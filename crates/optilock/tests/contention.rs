@@ -139,7 +139,7 @@ async fn assert_as_good_as_the_best_constant(writers: u64, seeds: u64) {
     let (their_rate, their_requests) = bursts(writers, seeds, best_constant(writers)).await;
     let (rate, requests) = bursts(writers, seeds, Way::Private).await;
     println!("{writers}: {rate:.1}/s, {requests:.1}; {their_rate:.1}/s, {their_requests:.1}");
-    assert!(rate >= 0.75 * their_rate, "{rate} against {their_rate}");
+    assert!(rate >= 0.9 * their_rate, "{rate} against {their_rate}");
     assert!(
         requests <= 1.3 * their_requests,
         "{requests} against {their_requests}"
@@ -166,7 +166,7 @@ async fn fifty_that_go_on_are_fair() {
     let cost = contend(50, 1, Way::Private, Some(Duration::from_secs(60))).await;
     println!("{cost:?}");
     assert!(cost.requests <= 3.2, "{cost:?}");
-    assert!(cost.jain >= 0.8 && cost.least > 0, "{cost:?}");
+    assert!(cost.jain >= 0.9 && cost.least > 0, "{cost:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -174,7 +174,7 @@ async fn fifty_with_a_watch_each_hardly_read() {
     let cost = contend(50, 1, Way::Fed, Some(Duration::from_secs(60))).await;
     println!("{cost:?}");
     assert!(cost.requests <= 2.0, "{cost:?}");
-    assert!(cost.jain >= 0.8 && cost.least > 0, "{cost:?}");
+    assert!(cost.jain >= 0.9 && cost.least > 0, "{cost:?}");
 }
 
 /// Where the server isn't what takes the time, nothing but the conflicts tells how many there are.

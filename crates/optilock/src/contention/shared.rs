@@ -225,9 +225,9 @@ impl<K> Contended<K> {
             .read(Instant::now(), took, version.parse().ok());
     }
 
-    /// The write was carried out.
-    pub(crate) fn won(&self, took: Duration) {
-        self.steering().won(took);
+    /// The write was carried out, and the object has this version now.
+    pub(crate) fn won(&self, took: Duration, version: &str) {
+        self.steering().won(took, version.parse().ok());
     }
 
     /// The write was refused: somebody else was faster.

@@ -32,8 +32,10 @@ pub(super) struct Steering {
     look: Option<(Instant, Option<u64>)>,
     /// What was seen between the last two reads, until it has been taken into account.
     seen: Option<Seen>,
-    /// Our own successful writes since the last read.
-    own: f64,
+    /// The version that our last successful write has left.
+    left: Option<u64>,
+    /// How long, in seconds, nobody else was seen to write the object.
+    calm: f64,
     /// The growth of the version and the time, over the last few reads.
     growth: f64,
     time: f64,
@@ -55,8 +57,8 @@ pub(super) struct Steering {
 struct Seen {
     /// The growth of the version.
     changes: f64,
-    /// The part of it that isn't ours.
-    others: f64,
+    /// Whether somebody else has written the object.
+    foreign: bool,
     /// In seconds.
     time: f64,
 }
@@ -72,13 +74,18 @@ struct Law {
     gain: f64,
     /// The range that all writers are drawn to, in windows; none for a law that knows none.
     common: Option<f64>,
-    /// The most that the range is multiplied or divided by at once, as logarithms.
-    growth: f64,
+    /// The most that the range is multiplied or divided by at once, as logarithms. It is multiplied the
+    /// more the more conflicts there were: those of a first round all meet at once and say little.
+    growth: fn(u64) -> f64,
     shrinkage: f64,
     /// The part of the range that each conflict leaves of it for the update that has met it.
     age: f64,
     /// The share of the range that is slept in any case.
     fixed: f64,
+    /// The shortest range, in windows.
+    shortest: f64,
+    /// How far a burst is looked ahead in: this share of those who got in isn't there next time.
+    leaving: f64,
 }
 
 /// For an update that knows nothing but what it sees itself: a burst that will be over soon. The object
@@ -88,10 +95,12 @@ const BURST: Law = Law {
     changes: 0.0,
     gain: 1.0,
     common: None,
-    growth: 1.39,
-    shrinkage: 0.92,
+    growth: |losses| (0.22 * losses as f64).min(1.39),
+    shrinkage: 1.25,
     age: 1.0,
     fixed: 0.47,
+    shortest: 0.9,
+    leaving: 0.4,
 };
 
 /// For contention that lasts. Fewer requests count now, and that nobody starves: left alone, those who
@@ -102,23 +111,23 @@ const STEADY: Law = Law {
     changes: 30.0,
     gain: 3.0,
     common: Some(600.0),
-    growth: 1.1,
+    growth: |_| 1.1,
     shrinkage: 1.1,
     age: 0.6,
     fixed: 0.75,
+    shortest: 2.9,
+    leaving: 0.0,
 };
 
 /// The time that a write takes, where it isn't known yet.
-const USUAL: f64 = 5.4e-3;
+const USUAL: f64 = 8e-3;
 /// The first range, in times that the refused write has taken: from this…
-const FIRST_LEAST: f64 = 0.54;
+const FIRST_LEAST: f64 = 0.24;
 /// …to this, as that time is longer than usual, with this exponent.
-const FIRST_MOST: f64 = 5.0;
-const FIRST_EXPONENT: f64 = 1.5;
+const FIRST_MOST: f64 = 4.8;
+const FIRST_EXPONENT: f64 = 1.15;
 /// The share of the first range that is slept in any case.
 const FIRST_FIXED: f64 = 0.64;
-/// The shortest range, in windows.
-const SHORTEST: f64 = 2.9;
 /// The longest range, in seconds.
 const LONGEST: f64 = 30.0;
 /// Less than this isn't left of the range by any number of conflicts.
@@ -126,12 +135,14 @@ const OLDEST: f64 = 0.15;
 /// The shortest window, in seconds: timers are no finer.
 const SHORTEST_WINDOW: f64 = 1e-3;
 /// How far x may be above and below what the own attempts met.
-const LUCK_MOST: f64 = 1.5;
+const LUCK_MOST: f64 = 2.4;
 const LUCK_LEAST: f64 = 0.4;
 /// How much of the earlier changes is remembered at each read.
 const MEMORY: f64 = 0.5;
 /// The same for attempts and conflicts.
 const OUTCOMES_MEMORY: f64 = 0.8;
+/// Nobody else has written for so many windows: contention is over.
+const CALM: f64 = 150.0;
 /// So few conflicts, of which the older count less, mean that contention is over: none in 16 attempts.
 const OVER: f64 = 0.03;
 /// What is known is forgotten when it hasn't been of use for so long.
@@ -178,29 +189,38 @@ impl Steering {
             let changes = version.saturating_sub(before) as f64;
             self.seen = Some(Seen {
                 changes,
-                others: changes - self.own,
+                foreign: self.left.is_none_or(|left| left != version),
                 time: now.duration_since(then).as_secs_f64(),
             });
         }
-        self.own = 0.0;
         self.look = Some((now, version));
     }
 
-    /// The write was carried out.
-    pub(super) fn won(&mut self, took: Duration) {
+    /// The write was carried out, and the object has this version now.
+    pub(super) fn won(&mut self, took: Duration, version: Option<u64>) {
         let took = took.as_secs_f64();
         self.usual = Some(self.usual.unwrap_or(took).min(took));
-        self.own += 1.0;
+        self.left = version;
         self.steady |= self.contended();
-        let Some(seen) = self.outcome(took, 0.0) else {
+        let Some((seen, window)) = self.outcome(took, 0.0).zip(self.window) else {
             return;
         };
-        // Nobody else has written since we last looked, or nobody has been in our way for long.
-        if seen.others <= 0.0 || self.conflicts < OVER {
-            self.range = None;
-        } else {
-            self.steer(seen);
+        self.calm += seen.time;
+        let calm = self.calm >= CALM * window;
+        if seen.foreign {
+            self.calm = 0.0;
         }
+        // Nobody else has written for long, or nobody has been in our way.
+        if calm && (!seen.foreign || self.conflicts < OVER) {
+            self.range = None;
+            return;
+        }
+        if self.range.is_none() && seen.foreign {
+            // We always win because we are always there first: the others conflict with us.
+            self.steady = true;
+            self.range = Some(STEADY.shortest * window);
+        }
+        self.steer(seen);
     }
 
     /// The write was refused: somebody else was faster.
@@ -281,13 +301,15 @@ impl Steering {
             enough => 1.0 - (-seen.changes / enough).exp(),
         };
         let mut correction = law.gain * ((x / law.target).ln() + x - law.target);
+        // Of so many attempts e^−x succeed, and who has made them is gone.
+        correction += (1.0 - law.leaving * (-x).exp()).ln();
         if let Some(common) = law.common {
             correction += (common * window / range).ln();
         }
         let factor = (certainty * correction)
-            .clamp(-law.shrinkage, law.growth)
+            .clamp(-law.shrinkage, (law.growth)(self.losses))
             .exp();
-        self.range = Some((range * factor).clamp((SHORTEST * window).min(LONGEST), LONGEST));
+        self.range = Some((range * factor).clamp((law.shortest * window).min(LONGEST), LONGEST));
     }
 }
 
@@ -326,16 +348,16 @@ mod tests {
         assert!(first(50 * MS) > 4.0);
         // What is long is known by what a write has taken before.
         let mut steering = Steering::default();
-        steering.won(50 * MS);
+        steering.won(50 * MS, None);
         steering.lost(50 * MS);
         assert!(range(&steering) <= 0.06);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_range_follows_the_changes() {
-        let (few, many) = (beaten(10.0, 12), beaten(400.0, 12));
+        let (few, many) = (beaten(10.0, 40), beaten(400.0, 40));
         assert!(range(&few) < range(&many) / 20.0, "{few:?}, {many:?}");
-        assert!(range(&few) >= SHORTEST * 0.005);
+        assert!(range(&few) >= BURST.shortest * 0.005);
         assert!(range(&many) <= LONGEST);
     }
 
@@ -347,7 +369,7 @@ mod tests {
         for attempt in 0..40_u64 {
             now += Duration::from_secs(1);
             steering.read(now, Some(5 * MS), Some(1_000_000 * (attempt + 1)));
-            steering.won(5 * MS);
+            steering.won(5 * MS, Some(1_000_000 * (attempt + 1) + 1));
         }
         assert!(!steering.contended());
         assert_eq!(steering.sleep(0, 1.0), Duration::ZERO);
@@ -357,13 +379,33 @@ mod tests {
     async fn alone_again_it_waits_no_more() {
         let mut steering = beaten(100.0, 5);
         assert!(steering.contended());
-        let now = Instant::now() + Duration::from_secs(100);
+        let mut now = Instant::now() + Duration::from_secs(100);
         steering.read(now, Some(5 * MS), Some(1_000_000));
-        steering.won(5 * MS);
-        // Nothing but our own write since.
-        steering.read(now + 10 * MS, Some(5 * MS), Some(1_000_001));
-        steering.won(5 * MS);
+        steering.won(5 * MS, Some(1_000_001));
+        // Nothing but our own writes for a while: that somebody else sleeps says little.
+        for version in 1_000_001..1_000_201 {
+            assert!(steering.contended() || version > 1_000_100);
+            now += 5 * MS;
+            steering.read(now, Some(5 * MS), Some(version));
+            steering.won(5 * MS, Some(version + 1));
+        }
         assert!(!steering.contended());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_always_wins_makes_room_for_the_others() {
+        let mut steering = Steering::default();
+        let mut now = Instant::now();
+        let mut version = 100;
+        for round in 0..40 {
+            // Every tenth time somebody else has got in.
+            version += u64::from(round % 10 == 9);
+            now += 10 * MS;
+            steering.read(now, Some(5 * MS), Some(version));
+            version += 1;
+            steering.won(5 * MS, Some(version));
+        }
+        assert!(steering.sleep(0, 0.5) > 20 * MS, "{steering:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -381,7 +423,7 @@ mod tests {
     async fn who_has_waited_longer_comes_sooner_in_contention_that_lasts() {
         let mut steering = beaten(100.0, 5);
         assert_eq!(steering.sleep(2, 0.5), steering.sleep(9, 0.5));
-        steering.won(5 * MS);
+        steering.won(5 * MS, None);
         assert!(steering.sleep(2, 0.5) > steering.sleep(3, 0.5));
     }
 }

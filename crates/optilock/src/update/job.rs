@@ -470,7 +470,8 @@ where
         let remembered = self.remembered.take();
         let error = match result {
             Ok(object) => {
-                self.contended.won(took);
+                let version = object.meta().resource_version.as_deref();
+                self.contended.won(took, version.unwrap_or_default());
                 if let Some(age) = remembered {
                     self.contended.judge(age, true);
                 }

@@ -14,7 +14,7 @@ pub enum Interrupt {
     /// The backoff allows no further try. Go: `wait.ErrWaitTimeout`.
     #[error("timed out waiting for the condition")]
     Timeout,
-    /// The cancellation token was cancelled. Go: `context.Canceled`.
+    /// The loop was cancelled. Go: `context.Canceled`.
     #[error("context canceled")]
     Cancelled,
     /// The deadline of the whole operation has passed. Go: `context.DeadlineExceeded`.

@@ -1,28 +1,31 @@
-//! What ends a loop from outside: a cancellation token and a deadline.
+//! What ends a loop from outside: a cancellation and a deadline.
 
 use std::future::pending;
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
 use tokio::time::{Instant, sleep, sleep_until};
-use tokio_util::sync::CancellationToken;
 
 use crate::Interrupt;
 
 /// The part of a Go context that a retry loop looks at.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Limits {
-    pub(crate) token: Option<CancellationToken>,
+    /// Ready once the loop is to end, and from then on.
+    cancelled: Option<Shared<BoxFuture<'static, ()>>>,
     pub(crate) deadline: Option<Instant>,
 }
 
 impl Limits {
+    /// Ends the loop when this is ready.
+    pub(crate) fn cancel_on(&mut self, cancelled: impl Future<Output = ()> + Send + 'static) {
+        self.cancelled = Some(cancelled.boxed().shared());
+    }
+
     /// Fails if the loop may not go on. Cancellation is looked at before the deadline.
     pub(crate) fn check(&self) -> Result<(), Interrupt> {
-        if self
-            .token
-            .as_ref()
-            .is_some_and(CancellationToken::is_cancelled)
-        {
+        if self.cancelled().now_or_never().is_some() {
             return Err(Interrupt::Cancelled);
         }
         if self
@@ -56,8 +59,8 @@ impl Limits {
     }
 
     async fn cancelled(&self) {
-        match &self.token {
-            Some(token) => token.cancelled().await,
+        match &self.cancelled {
+            Some(cancelled) => cancelled.clone().await,
             None => pending().await,
         }
     }

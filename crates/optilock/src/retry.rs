@@ -4,8 +4,6 @@ use std::error::Error;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use tokio_util::sync::CancellationToken;
-
 use crate::conflict::is_conflict_in;
 use crate::engine::{Engine, Flow};
 use crate::limits::{self, Limits};
@@ -17,7 +15,7 @@ use crate::{Backoff, Interrupt, interrupted};
 /// The text is that of the error inside, which for an [`Interrupt`] is Go's own.
 #[derive(Debug, thiserror::Error)]
 pub enum RetryError<E> {
-    /// The loop ended before the operation did: the steps are used up, the token is cancelled, or the
+    /// The loop ended before the operation did: the steps are used up, it is cancelled, or the
     /// deadline has passed.
     #[error(transparent)]
     Interrupted(#[from] Interrupt),
@@ -130,7 +128,7 @@ pub async fn retry_on_conflict<T, E: Error + 'static, Fut: Future<Output = Resul
     Retry::new(backoff).on_conflict(operation).await
 }
 
-/// A retry loop with a cancellation token, a deadline, or randomness of your own.
+/// A retry loop with a cancellation, a deadline, or randomness of your own.
 ///
 /// The functions [`exponential_backoff`], [`on_error`] and [`retry_on_conflict`] are this without
 /// options.
@@ -176,10 +174,11 @@ impl<'a> Retry<'a> {
         }
     }
 
-    /// Ends the loop with [`Interrupt::Cancelled`] once the token is cancelled: before the next try,
-    /// or in the middle of a sleep. A try that runs is left to end; it can watch the token itself.
-    pub fn cancellation(mut self, token: CancellationToken) -> Self {
-        self.limits.token = Some(token);
+    /// Ends the loop with [`Interrupt::Cancelled`] once this future is ready: before the next try, or in
+    /// the middle of a sleep. A try that runs is left to end. The future can be a signal, a channel, or
+    /// the `cancelled_owned()` of tokio-util's `CancellationToken`.
+    pub fn cancellation(mut self, cancelled: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.limits.cancel_on(cancelled);
         self
     }
 

@@ -327,19 +327,25 @@ async fn the_annotation_is_the_carriers_own() {
 async fn annotations_that_are_too_large_are_not_sent() {
     let network = counter().await;
     let api = api(network.client());
-    let error = update(&api, NAME)
-        .apply(|object| {
-            object
-                .annotations_mut()
-                .insert("note".into(), "x".repeat(262_144));
-            Ok(())
-        })
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error.reason(), Reason::AnnotationsTooLarge(bytes) if *bytes > 262_144),
-        "{error}"
-    );
+    for idempotent in [false, true] {
+        let mut update = update(&api, NAME);
+        if idempotent {
+            update = update.idempotent();
+        }
+        let error = update
+            .apply(|object| {
+                object
+                    .annotations_mut()
+                    .insert("note".into(), "x".repeat(262_144));
+                Ok(())
+            })
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error.reason(), Reason::AnnotationsTooLarge(bytes) if *bytes > 262_144),
+            "{error}"
+        );
+    }
     assert_eq!(network.requests(&Method::PUT), 0);
 }
 

@@ -186,7 +186,7 @@ async fn jitter_comes_from_the_given_randomness() {
 
 #[tokio::test(start_paused = true)]
 async fn context_zero_steps() {
-    let retry = Retry::new(microsecond(0)).cancellation(CancellationToken::new());
+    let retry = Retry::new(microsecond(0)).cancellation(CancellationToken::new().cancelled_owned());
     let (result, calls) = until(retry, |_| Ok(false)).await;
     assert_timed_out(result);
     assert_eq!(calls, 0);
@@ -194,7 +194,7 @@ async fn context_zero_steps() {
 
 #[tokio::test(start_paused = true)]
 async fn context_one_step_false() {
-    let retry = Retry::new(microsecond(1)).cancellation(CancellationToken::new());
+    let retry = Retry::new(microsecond(1)).cancellation(CancellationToken::new().cancelled_owned());
     let (result, calls) = until(retry, |_| Ok(false)).await;
     assert_timed_out(result);
     assert_eq!(calls, 1);
@@ -202,7 +202,7 @@ async fn context_one_step_false() {
 
 #[tokio::test(start_paused = true)]
 async fn context_one_step_true() {
-    let retry = Retry::new(microsecond(1)).cancellation(CancellationToken::new());
+    let retry = Retry::new(microsecond(1)).cancellation(CancellationToken::new().cancelled_owned());
     let (result, calls) = until(retry, |_| Ok(true)).await;
     assert!(result.is_ok());
     assert_eq!(calls, 1);
@@ -210,7 +210,7 @@ async fn context_one_step_true() {
 
 #[tokio::test(start_paused = true)]
 async fn context_five_steps_false() {
-    let retry = Retry::new(microsecond(5)).cancellation(CancellationToken::new());
+    let retry = Retry::new(microsecond(5)).cancellation(CancellationToken::new().cancelled_owned());
     let (result, calls) = until(retry, |_| Ok(false)).await;
     assert_timed_out(result);
     assert_eq!(calls, 5);
@@ -218,7 +218,7 @@ async fn context_five_steps_false() {
 
 #[tokio::test(start_paused = true)]
 async fn context_five_steps_true_at_the_third() {
-    let retry = Retry::new(microsecond(5)).cancellation(CancellationToken::new());
+    let retry = Retry::new(microsecond(5)).cancellation(CancellationToken::new().cancelled_owned());
     let (result, calls) = until(retry, |call| Ok(call == 3)).await;
     assert!(result.is_ok());
     assert_eq!(calls, 3);
@@ -226,7 +226,7 @@ async fn context_five_steps_true_at_the_third() {
 
 #[tokio::test(start_paused = true)]
 async fn context_five_steps_of_no_duration_true_at_the_third() {
-    let retry = Retry::new(factor_one(5)).cancellation(CancellationToken::new());
+    let retry = Retry::new(factor_one(5)).cancellation(CancellationToken::new().cancelled_owned());
     let (result, calls) = until(retry, |call| Ok(call == 3)).await;
     assert!(result.is_ok());
     assert_eq!(calls, 3);
@@ -235,7 +235,7 @@ async fn context_five_steps_of_no_duration_true_at_the_third() {
 /// Go's `(true, err)` can't be said in Rust: an error is an error.
 #[tokio::test(start_paused = true)]
 async fn context_five_steps_error() {
-    let retry = Retry::new(microsecond(5)).cancellation(CancellationToken::new());
+    let retry = Retry::new(microsecond(5)).cancellation(CancellationToken::new().cancelled_owned());
     let (result, calls) = until(retry, |_| Err(Failed(7))).await;
     assert_eq!(result.unwrap_err().into_failed(), Some(Failed(7)));
     assert_eq!(calls, 1);
@@ -245,7 +245,11 @@ async fn context_five_steps_error() {
 async fn context_cancelled_before_the_first_step() {
     let token = CancellationToken::new();
     token.cancel();
-    let (result, calls) = until(Retry::new(microsecond(5)).cancellation(token), |_| Ok(true)).await;
+    let (result, calls) = until(
+        Retry::new(microsecond(5)).cancellation(token.cancelled_owned()),
+        |_| Ok(true),
+    )
+    .await;
     assert_cancelled(result);
     assert_eq!(calls, 0);
 }
@@ -267,7 +271,7 @@ async fn context_past_its_deadline_before_the_first_step() {
 #[tokio::test(start_paused = true)]
 async fn context_cancelled_in_the_fourth_call() {
     let token = CancellationToken::new();
-    let retry = Retry::new(microsecond(5)).cancellation(token.clone());
+    let retry = Retry::new(microsecond(5)).cancellation(token.clone().cancelled_owned());
     let (result, calls) = until(retry, |call| {
         if call == 4 {
             token.cancel();
@@ -289,7 +293,7 @@ async fn context_ends_a_sleep() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         token.cancel();
     };
-    let retry = Retry::new(Backoff::new(5, hour)).cancellation(token.clone());
+    let retry = Retry::new(Backoff::new(5, hour)).cancellation(token.clone().cancelled_owned());
     let ((result, calls), ()) = tokio::join!(until(retry, |_| Ok(false)), canceller);
     assert_cancelled(result);
     assert_eq!(calls, 1);
@@ -538,7 +542,7 @@ async fn a_conflict_outlives_an_interruption() {
 
     let token = CancellationToken::new();
     let result = Retry::new(DEFAULT_RETRY)
-        .cancellation(token.clone())
+        .cancellation(token.clone().cancelled_owned())
         .on_conflict(|| {
             token.cancel();
             ready(Err::<(), _>(conflict("foo")))

@@ -499,7 +499,7 @@ async fn cancellation_during_the_write_leaves_it_open() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         token.cancel();
     };
-    let write = assert_unknown(|update| update.cancellation(token.clone()));
+    let write = assert_unknown(|update| update.cancellation(token.clone().cancelled_owned()));
     let ((doubt, _), ()) = tokio::join!(write, cancel);
     assert!(
         matches!(doubt, Doubt::Interrupted(Interrupt::Cancelled)),
@@ -713,11 +713,13 @@ async fn cancellation_between_attempts() {
     let token = CancellationToken::new();
     let (result, calls) = counted(&api(fake.client()), |update| {
         let token = token.clone();
-        update.cancellation(token.clone()).observe(move |event| {
-            if matches!(event, Event::Sleep { attempt: 2, .. }) {
-                token.cancel();
-            }
-        })
+        update
+            .cancellation(token.clone().cancelled_owned())
+            .observe(move |event| {
+                if matches!(event, Event::Sleep { attempt: 2, .. }) {
+                    token.cancel();
+                }
+            })
     })
     .await;
     let error = result.unwrap_err();

@@ -8,7 +8,6 @@ use kube::api::PostParams;
 use kube::{Api, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::job::{Done, InDoubt, Job, Look, Observer};
@@ -161,11 +160,26 @@ impl<'a, K> Update<'a, K> {
         self
     }
 
-    /// Gives up when this token is cancelled.
+    /// Gives up when this future is ready: a signal, a channel, or the `cancelled_owned()` of tokio-util's
+    /// `CancellationToken`.
     ///
     /// Where the outcome of a write isn't known then, the error says so.
-    pub fn cancellation(mut self, token: CancellationToken) -> Self {
-        self.limits.token = Some(token);
+    ///
+    /// ```
+    /// # use k8s_openapi::api::core::v1::ConfigMap;
+    /// # async fn example(api: kube::Api<ConfigMap>) -> Result<(), optilock::UpdateError> {
+    /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    /// let update = optilock::update(&api, "settings").cancellation(async move {
+    ///     // Whoever has dropped the other end wants no more of it either.
+    ///     stopped.await.ok();
+    /// });
+    /// # drop(stop);
+    /// # update.apply(|_| Ok(())).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn cancellation(mut self, cancelled: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.limits.cancel_on(cancelled);
         self
     }
 

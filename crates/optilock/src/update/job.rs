@@ -377,8 +377,8 @@ where
             let mut ids = members;
             ids.push(self.op_id.clone());
             carrier.stamp(&base.metadata, &mut changed, &ids);
-            check_annotations(&changed).map_err(Reason::AnnotationsTooLarge)?;
         }
+        check_annotations(&changed).map_err(Reason::AnnotationsTooLarge)?;
         self.tell(&Event::Write {
             attempt,
             base: base.resource_version(),

@@ -1,14 +1,13 @@
 //! `optilock blame`: who writes an object, and who is in whose way.
 
-use std::{fs::File, io, path::Path, path::PathBuf, process::ExitCode, time::Duration};
+use std::{io, path::PathBuf, process::ExitCode, time::Duration};
 
-use console::Alignment;
 use optilock_lab::{Blame, ObjectRef, Target, blame};
 
 use crate::{
     duration,
-    failure::{Code, Failure},
-    options,
+    failure::Failure,
+    options, output,
     stop::Stop,
     table::{Column, Group, Table},
     term::{Role, Screen},
@@ -59,24 +58,14 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     let seen = blame(&target, &args.object, namespace, until, count).await;
     screen.end_progress();
     let seen = seen?;
-    match args.json.as_deref() {
-        None => show(&screen, &seen)?,
-        Some(path) if path == Path::new("-") => write_json(io::stdout().lock(), &seen)?,
-        Some(path) => {
-            let failed = |error: io::Error| {
-                let message = format!("can't write to {}: {error}", path.display());
-                Failure::new(Code::Failed, message).hint("give --json a file that you may write")
-            };
-            write_json(File::create(path).map_err(failed)?, &seen).map_err(failed)?;
-            show(&screen, &seen)?;
-        }
+    let json = args.json.as_deref();
+    if let Some(path) = json {
+        output::json("--json", path, &seen)?;
+    }
+    if !json.is_some_and(output::is_stdout) {
+        show(&screen, &seen)?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn write_json(mut output: impl io::Write, seen: &Blame) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut output, seen)?;
-    output.write_all(b"\n")
 }
 
 fn show(screen: &Screen, seen: &Blame) -> io::Result<()> {
@@ -103,7 +92,7 @@ fn show(screen: &Screen, seen: &Blame) -> io::Result<()> {
     }
     if !seen.writers.is_empty() {
         screen.line(Role::Plain, "")?;
-        lines(screen, &writers(seen))?;
+        screen.table(&writers(seen))?;
     }
     if !seen.silent.is_empty() {
         let names: Vec<_> = seen.silent.iter().map(ToString::to_string).collect();
@@ -114,7 +103,7 @@ fn show(screen: &Screen, seen: &Blame) -> io::Result<()> {
     }
     if !seen.pairs.is_empty() {
         screen.line(Role::Plain, "")?;
-        lines(screen, &pairs(seen))?;
+        screen.table(&pairs(seen))?;
     }
     if !seen.advice.is_empty() {
         screen.line(Role::Plain, "")?;
@@ -124,13 +113,6 @@ fn show(screen: &Screen, seen: &Blame) -> io::Result<()> {
         .try_for_each(|advice| screen.text(Role::Plain, &format!("- {advice}")))
 }
 
-fn lines(screen: &Screen, table: &Table) -> io::Result<()> {
-    for (index, line) in table.lines(screen.width()).iter().enumerate() {
-        screen.line(if index == 0 { Role::Title } else { Role::Plain }, line)?;
-    }
-    Ok(())
-}
-
 /// Fields with how often they were changed.
 fn listed(fields: &[(String, u64)]) -> String {
     let fields: Vec<_> = fields
@@ -138,13 +120,6 @@ fn listed(fields: &[(String, u64)]) -> String {
         .map(|(field, times)| format!("{field} ({times})"))
         .collect();
     fields.join(", ")
-}
-
-fn column(headers: &[&'static str], alignment: Alignment) -> Column {
-    Column {
-        headers: headers.to_vec(),
-        alignment,
-    }
 }
 
 fn writers(seen: &Blame) -> Table {
@@ -159,11 +134,11 @@ fn writers(seen: &Blame) -> Table {
     });
     Table {
         columns: vec![
-            column(&["field manager"], Alignment::Left),
-            column(&["writes"], Alignment::Right),
-            column(&["per second", "/s"], Alignment::Right),
-            column(&["of them idle", "idle"], Alignment::Right),
-            column(&["fields that it changed"], Alignment::Left),
+            Column::left(&["field manager"]),
+            Column::right(&["writes"]),
+            Column::right(&["per second", "/s"]),
+            Column::right(&["of them idle", "idle"]),
+            Column::left(&["fields that it changed"]),
         ],
         groups: vec![Group {
             title: "Who writes it".to_owned(),
@@ -183,10 +158,10 @@ fn pairs(seen: &Blame) -> Table {
     });
     Table {
         columns: vec![
-            column(&["a PUT of"], Alignment::Left),
-            column(&["is refused because of"], Alignment::Left),
-            column(&["chance"], Alignment::Right),
-            column(&["fields that both change"], Alignment::Left),
+            Column::left(&["a PUT of"]),
+            Column::left(&["is refused because of"]),
+            Column::right(&["chance"]),
+            Column::left(&["fields that both change"]),
         ],
         groups: vec![Group {
             title: "Who is in whose way, if 100 ms pass from read to write".to_owned(),

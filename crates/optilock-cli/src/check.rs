@@ -1,18 +1,12 @@
 //! `optilock check`: judges a history.
 
-use std::{
-    fs::File,
-    io::{self, Write},
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{io, path::PathBuf, process::ExitCode};
 
-use console::Alignment;
 use optilock_lab::check::{Rule, Verdict, Violation, check};
 
 use crate::{
     failure::{Code, Failure},
-    input,
+    input, output,
     table::{Column, Group, Table},
     term::{Role, Screen},
 };
@@ -37,17 +31,11 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Ok(check(&input::history(&path)?))
     });
     let verdict = judged.await.map_err(io::Error::from)??;
-    let to_stdout = args.json.as_deref() == Some(Path::new("-"));
-    if let Some(path) = args.json.as_deref().filter(|_| !to_stdout) {
-        let failed = |error: io::Error| {
-            let message = format!("can't write the verdict to {}: {error}", path.display());
-            Failure::new(Code::Failed, message).hint("give --json a file that you may write")
-        };
-        write_json(File::create(path).map_err(failed)?, &verdict).map_err(failed)?;
+    let json = args.json.as_deref();
+    if let Some(path) = json {
+        output::json("--json", path, &verdict)?;
     }
-    if to_stdout {
-        write_json(io::stdout().lock(), &verdict)?;
-    } else {
+    if !json.is_some_and(output::is_stdout) {
         show(&verdict)?;
     }
     Ok(if verdict.is_ok() {
@@ -57,19 +45,10 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     })
 }
 
-fn write_json(mut output: impl Write, verdict: &Verdict) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut output, verdict)?;
-    output.write_all(b"\n")
-}
-
 /// The verdict for people.
 fn show(verdict: &Verdict) -> io::Result<()> {
     let screen = Screen::new();
-    let lines = table(verdict).lines(screen.width());
-    for (index, line) in lines.iter().enumerate() {
-        let role = if index == 0 { Role::Title } else { Role::Plain };
-        screen.line(role, line)?;
-    }
+    screen.table(&table(verdict))?;
     for rule in Rule::ALL {
         let mut shown = verdict.violations.iter().filter(|one| one.rule == *rule);
         let Some(first) = shown.next() else { continue };
@@ -115,10 +94,6 @@ fn show_violation(screen: &Screen, violation: &Violation) -> io::Result<()> {
 
 /// How often each rule was applied and violated.
 fn table(verdict: &Verdict) -> Table {
-    let column = |header, alignment| Column {
-        headers: vec![header],
-        alignment,
-    };
     let rows = verdict.rules.iter().map(|tally| {
         let cells = [tally.checked.to_string(), tally.violated.to_string()];
         [tally.rule.id().to_owned()]
@@ -128,9 +103,9 @@ fn table(verdict: &Verdict) -> Table {
     });
     Table {
         columns: vec![
-            column("rule", Alignment::Left),
-            column("checked", Alignment::Right),
-            column("violated", Alignment::Right),
+            Column::left(&["rule"]),
+            Column::right(&["checked"]),
+            Column::right(&["violated"]),
         ],
         groups: vec![Group {
             title: totals(verdict),

@@ -14,7 +14,7 @@ use crate::{
     failure::{Code, Failure},
     lang::Lang,
     options::{self, BackoffArgs, ThrottleArgs},
-    stop::Stop,
+    stop::{Ended, Stop},
     summary,
     term::{self, Role, Screen},
 };
@@ -206,18 +206,6 @@ struct Demo {
     runner: Runner,
 }
 
-/// Why a demo ended early.
-enum Ended {
-    Interrupted,
-    Failed(Failure),
-}
-
-impl<E: Into<Failure>> From<E> for Ended {
-    fn from(error: E) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
 impl Demo {
     async fn run(&mut self, experiments: &[(Title, Experiment)]) -> Result<ExitCode, Failure> {
         match self.run_all(experiments).await {
@@ -304,11 +292,7 @@ impl Demo {
     fn conclude(&self, outcomes: &[Outcome]) -> Result<ExitCode, Failure> {
         let (lang, screen) = (self.lang, &self.screen);
         screen.line(Role::Plain, "")?;
-        let table = summary::table(lang, outcomes);
-        for (index, line) in table.lines(screen.width()).iter().enumerate() {
-            let role = if index == 0 { Role::Title } else { Role::Plain };
-            screen.line(role, line)?;
-        }
+        screen.table(&summary::table(lang, outcomes))?;
         screen.line(Role::Plain, "")?;
         if let Some(lesson) = summary::lesson(lang, outcomes) {
             screen.text(Role::Plain, &lesson)?;

@@ -1,7 +1,7 @@
 //! The texts of the demo, in the two languages of the tutorial that it re-enacts.
 
 use clap::ValueEnum;
-use optilock_lab::{EventKind, Once, OptilockCombined, Rate, RetryOnConflict, Writer};
+use optilock_lab::{EventKind, FieldManager, Once, OptilockCombined, Rate, RetryOnConflict};
 
 /// A language of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -70,7 +70,7 @@ impl Lang {
     }
 
     /// Those who wrote besides the workers.
-    pub(crate) fn writers(self, writers: &[Writer]) -> String {
+    pub(crate) fn writers(self, writers: &[FieldManager]) -> String {
         let names: Vec<_> = writers.iter().map(ToString::to_string).collect();
         match names.as_slice() {
             [] => self.choose("somebody unknown", "未知的写入者").to_owned(),

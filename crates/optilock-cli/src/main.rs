@@ -11,6 +11,8 @@ mod input;
 mod kubeconfig;
 mod lang;
 mod options;
+mod output;
+mod port;
 mod proxy;
 mod report;
 mod serve;

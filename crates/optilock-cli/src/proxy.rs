@@ -1,6 +1,6 @@
 //! `optilock proxy`: faults between any client and a cluster.
 
-use std::{convert::Infallible, io, io::Write, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{convert::Infallible, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
@@ -8,14 +8,13 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use optilock_apiserver::Port;
 use optilock_lab::{Answer, Fault, Leg, Network, Target};
-use tokio::sync::oneshot;
 use tower::BoxError;
 
 use crate::{
     failure::{Code, Failure},
     kubeconfig::OwnedFile,
-    options, serve,
-    stop::{Signal, Stop},
+    options, port, serve,
+    stop::Stop,
     term,
 };
 
@@ -71,42 +70,23 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     let port = Port::bind(args.listen).await?;
     let (address, kubeconfig) = (port.local_addr(), port.kubeconfig());
 
-    let (end, ended) = oneshot::channel::<()>();
     let service = tower::service_fn(move |request| pass(network.clone(), request));
-    // Both the message and the loss of its sender mean the end.
-    let serving = tokio::spawn(port.serve_until(service, async { drop(ended.await) }));
-    let place = match &file {
-        Some(file) => {
-            file.write(&kubeconfig)?;
-            format!("kubeconfig in {}", file.path().display())
-        }
-        None => {
-            io::stdout().lock().write_all(kubeconfig.as_bytes())?;
-            "kubeconfig on stdout".to_owned()
-        }
-    };
-    for fault in &args.faults {
-        term::note(&format!("fault: {fault}"));
-    }
-    term::note(&format!(
-        "listening on https://{address} for the API server {version} at {}, {place}",
-        target.address()
-    ));
-
-    let signal = stop.requested().await;
-    drop(end);
-    tokio::select! {
-        ended = serving => ended.map_err(io::Error::from)?,
-        // Whoever insists doesn't wait for requests that are under way.
-        _ = stop.requested() => {}
-    }
-    if let Some(file) = file {
-        file.remove()?;
-    }
-    Ok(match signal {
-        Signal::Interrupt => Code::Interrupted.into(),
-        Signal::Terminate | Signal::Hangup => ExitCode::SUCCESS,
-    })
+    port::serve(
+        stop,
+        file,
+        &kubeconfig,
+        |end| port.serve_until(service, end),
+        |place| {
+            for fault in &args.faults {
+                term::note(&format!("fault: {fault}"));
+            }
+            term::note(&format!(
+                "listening on https://{address} for the API server {version} at {}, {place}",
+                target.address()
+            ));
+        },
+    )
+    .await
 }
 
 /// Passes a request on as the user of the cluster's kubeconfig.

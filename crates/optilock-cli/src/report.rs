@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, Read, Write},
+    io::{self, BufReader, Read},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -11,7 +11,7 @@ use optilock_lab::{Report, Summary};
 
 use crate::{
     failure::{Code, Failure},
-    input,
+    input, output,
 };
 
 /// Show recorded histories and runs on one HTML page that needs no network
@@ -37,7 +37,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         for path in &args.files {
             report = add(report, path)?;
         }
-        write(&args.output, &report.to_html())
+        output::write("--output", &args.output, report.to_html().as_bytes())
     });
     written.await.map_err(io::Error::from)??;
     Ok(ExitCode::SUCCESS)
@@ -89,25 +89,3 @@ fn summary(path: &Path) -> Result<Option<Summary>, Failure> {
 
 /// How much of a file tells what it is, in bytes.
 const PEEK: u64 = 4096;
-
-/// Writes the page whole, or not at all.
-pub(crate) fn write(path: &Path, page: &str) -> Result<(), Failure> {
-    if path == Path::new("-") {
-        return Ok(io::stdout().lock().write_all(page.as_bytes())?);
-    }
-    let directory = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let written = builder.tempfile_in(directory).and_then(|mut file| {
-        file.write_all(page.as_bytes())?;
-        file.persist(path).map_err(|error| error.error)
-    });
-    written.map(drop).map_err(|error| {
-        let message = format!("can't write the page to {}: {error}", path.display());
-        Failure::new(Code::Failed, message).hint("give --output a file that you may write")
-    })
-}

@@ -1,7 +1,7 @@
 //! `optilock serve`: the embedded API server on a port.
 
 use std::{
-    io::{self, ErrorKind, Write},
+    io::ErrorKind,
     net::{SocketAddr, ToSocketAddrs},
     path::PathBuf,
     process::ExitCode,
@@ -10,13 +10,13 @@ use std::{
 };
 
 use optilock_apiserver::{Controller, ListenError, Server, UnknownController, store::Retention};
-use tokio::sync::oneshot;
 
 use crate::{
     duration,
     failure::{Code, Failure},
     kubeconfig::OwnedFile,
-    stop::{Signal, Stop},
+    port,
+    stop::Stop,
     store::{self, Place},
 };
 
@@ -53,7 +53,7 @@ pub(crate) struct Args {
 struct Controllers(Vec<Controller>);
 
 pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
-    let mut stop = Stop::listen()?;
+    let stop = Stop::listen()?;
     let file = args.kubeconfig.map(OwnedFile::claim).transpose()?;
     let retention = Retention {
         age: args.compact_after,
@@ -66,40 +66,23 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         .build();
     let listener = server.listen(args.listen).await?;
     let (address, kubeconfig) = (listener.local_addr(), listener.kubeconfig());
-
-    let (end, ended) = oneshot::channel::<()>();
-    // Both the message and the loss of its sender mean the end.
-    let serving = tokio::spawn(listener.serve_until(async { drop(ended.await) }));
-    let place = match &file {
-        Some(file) => {
-            file.write(&kubeconfig)?;
-            format!("kubeconfig in {}", file.path().display())
-        }
-        None => {
-            io::stdout().lock().write_all(kubeconfig.as_bytes())?;
-            "kubeconfig on stdout".to_owned()
-        }
-    };
-    eprintln!("listening on https://{address}, {place}");
-    if !address.ip().is_loopback() {
-        eprintln!("other machines can reach this address; whoever has the token may do everything");
-    }
-
-    let signal = stop.requested().await;
-    drop(end);
-    tokio::select! {
-        ended = serving => ended.map_err(|error| Failure::new(Code::Failed, error.to_string()))?,
-        // Whoever insists doesn't wait for requests that are under way.
-        _ = stop.requested() => {}
-    }
+    let ended = port::serve(
+        stop,
+        file,
+        &kubeconfig,
+        |end| listener.serve_until(end),
+        |place| {
+            eprintln!("listening on https://{address}, {place}");
+            if !address.ip().is_loopback() {
+                eprintln!(
+                    "other machines can reach this address; whoever has the token may do everything"
+                );
+            }
+        },
+    )
+    .await;
     store.close().await;
-    if let Some(file) = file {
-        file.remove()?;
-    }
-    Ok(match signal {
-        Signal::Interrupt => Code::Interrupted.into(),
-        Signal::Terminate | Signal::Hangup => ExitCode::SUCCESS,
-    })
+    ended
 }
 
 impl From<ListenError> for Failure {

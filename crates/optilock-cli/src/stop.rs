@@ -5,6 +5,23 @@ use std::io;
 #[cfg(unix)]
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
+use crate::failure::Failure;
+
+/// Why something ended that has no outcome.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// The user wished it.
+    Interrupted,
+    /// It failed.
+    Failed(Failure),
+}
+
+impl<E: Into<Failure>> From<E> for Ended {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
 /// How the wish was expressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signal {

@@ -75,10 +75,9 @@ const FIELDS: &[Field] = &[
 
 /// The table of the outcomes, those with the same throttle together.
 pub(crate) fn table(lang: Lang, outcomes: &[Outcome]) -> Table {
-    let columns = FIELDS.iter().map(|field| Column {
-        headers: lang.choose(field.en, field.zh).to_vec(),
-        alignment: field.alignment,
-    });
+    let columns = FIELDS
+        .iter()
+        .map(|field| Column::aligned(lang.choose(field.en, field.zh), field.alignment));
     let mut throttles: Vec<Option<Rate>> = Vec::new();
     for outcome in outcomes {
         if !throttles.contains(&outcome.throttle) {

@@ -102,6 +102,23 @@ impl Table {
 }
 
 impl Column {
+    /// A column of text.
+    pub(crate) fn left(headers: &[&'static str]) -> Self {
+        Self::aligned(headers, Alignment::Left)
+    }
+
+    /// A column of numbers.
+    pub(crate) fn right(headers: &[&'static str]) -> Self {
+        Self::aligned(headers, Alignment::Right)
+    }
+
+    pub(crate) fn aligned(headers: &[&'static str], alignment: Alignment) -> Self {
+        Self {
+            headers: headers.to_vec(),
+            alignment,
+        }
+    }
+
     fn header(&self, variant: usize) -> &'static str {
         let last = self.headers.len().saturating_sub(1);
         self.headers

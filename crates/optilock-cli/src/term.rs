@@ -8,7 +8,7 @@ use std::{
 use console::Term;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::table::wrap;
+use crate::table::{Table, wrap};
 
 /// What a line is, which decides its colour where there are colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,11 +42,6 @@ impl Screen {
         }
     }
 
-    /// The number of columns, where the output has such a thing.
-    pub(crate) fn width(&self) -> Option<usize> {
-        self.width
-    }
-
     /// Prints a line.
     pub(crate) fn line(&self, role: Role, text: &str) -> io::Result<()> {
         let print = || {
@@ -71,6 +66,15 @@ impl Screen {
         wrap(text, self.width)
             .iter()
             .try_for_each(|line| self.line(role, line))
+    }
+
+    /// Prints a table, its headers emphasised.
+    pub(crate) fn table(&self, table: &Table) -> io::Result<()> {
+        for (index, line) in table.lines(self.width).iter().enumerate() {
+            let role = if index == 0 { Role::Title } else { Role::Plain };
+            self.line(role, line)?;
+        }
+        Ok(())
     }
 
     /// Begins a progress line of `total` steps, in place of the one before.

@@ -7,7 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use console::Alignment;
 use optilock::Backoff;
 use optilock_lab::{Contention, Expected, Leg, Target, Tuned, tune};
 
@@ -100,11 +99,7 @@ async fn measure(target: &Target) -> Result<Leg, Failure> {
 }
 
 fn show(screen: &Screen, contention: &Contention, tuned: &Tuned) -> io::Result<()> {
-    let lines = table(contention, tuned).lines(screen.width());
-    for (index, line) in lines.iter().enumerate() {
-        let role = if index == 0 { Role::Title } else { Role::Plain };
-        screen.line(role, line)?;
-    }
+    screen.table(&table(contention, tuned))?;
     screen.line(Role::Plain, "")?;
     for line in snippets(&tuned.backoff) {
         screen.line(Role::Plain, &line)?;
@@ -117,11 +112,7 @@ fn show(screen: &Screen, contention: &Contention, tuned: &Tuned) -> io::Result<(
 }
 
 fn table(contention: &Contention, tuned: &Tuned) -> Table {
-    let column = |header, alignment| Column {
-        headers: vec![header],
-        alignment,
-    };
-    let mut columns = vec![column("strategy", Alignment::Left)];
+    let mut columns = vec![Column::left(&["strategy"])];
     let numbers = [
         "gave up %",
         "req/update",
@@ -130,7 +121,7 @@ fn table(contention: &Contention, tuned: &Tuned) -> Table {
         "all done ms",
         "most attempts",
     ];
-    columns.extend(numbers.map(|header| column(header, Alignment::Right)));
+    columns.extend(numbers.map(|header| Column::right(&[header])));
     let row = |name: &str, one: &Expected| {
         let millis = |time: Duration| format!("{:.1}", time.as_secs_f64() * 1e3);
         vec![

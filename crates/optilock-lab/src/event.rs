@@ -5,7 +5,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{Rate, Update, Writer};
+use crate::{FieldManager, Rate, Update};
 
 /// Something that happened, and when.
 #[derive(Debug, Clone)]
@@ -92,7 +92,7 @@ pub enum EventKind {
     /// Somebody else wrote the object during the run.
     ForeignWrite {
         /// Who, by the object's managedFields.
-        writers: Vec<Writer>,
+        writers: Vec<FieldManager>,
     },
     /// A foreign write spoilt the run, which is done once more.
     Repeating {

@@ -38,6 +38,7 @@ mod crew;
 mod error;
 mod event;
 mod feed;
+mod field_manager;
 pub mod history;
 mod network;
 mod report;
@@ -51,11 +52,12 @@ mod tune;
 mod worker;
 mod workload;
 
-pub use blame::{Blame, BlameError, FieldManager, ObjectRef, Pair, Share, blame};
+pub use blame::{Blame, BlameError, ObjectRef, Pair, Share, blame};
 pub use error::{
     AttemptError, CleanupError, CleanupFailure, Error, ServerError, SimulateError, TargetError,
 };
 pub use event::{Event, EventKind, Events};
+pub use field_manager::FieldManager;
 pub use network::{Answer, Fault, FaultError, FaultKind, Leg, Network};
 pub use report::Report;
 pub use run::{
@@ -63,11 +65,10 @@ pub use run::{
     RequestCounts, RunSummary, Summary, TargetSummary, ThrottleSummary, TimeSummary, Trial, Until,
     UpdateCounts, VerdictSummary, ViolatedRule, Workload, WorkloadSummary, simulate,
 };
-pub use seed::{Experiment, Outcome, Runner, Setup, Winners, Writer};
+pub use seed::{Experiment, Outcome, Runner, Setup, Winners};
 pub use strategy::{
-    Apply, BlindPut, Decorrelated, FullJitter, JsonPatch, KubeDefault, LeaseLock, MergePatch,
-    NAMES, Once, OptilockCombined, OptilockUpdate, RetryOnConflict, Strategy, UnknownStrategy,
-    WatchFed, named,
+    Apply, BlindPut, Jitter, Jittered, JsonPatch, KubeDefault, LeaseLock, MergePatch, NAMES, Once,
+    OptilockCombined, OptilockUpdate, RetryOnConflict, Strategy, UnknownStrategy, WatchFed, named,
 };
 pub use target::Target;
 pub use transport::{Rate, TimeShares, TokenBucket};

@@ -1,14 +1,21 @@
 //! One of the workers that update the objects of a run.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    fmt::{self, Debug},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use k8s_openapi::api::apps::v1::Deployment;
-use kube::{Api, ResourceExt, api::PostParams};
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams, PostParams},
+};
 use optilock::{Combiner, Combiners};
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use serde::Serialize;
 
 use crate::{
     AttemptError, CounterError, EventKind, Events,
@@ -39,8 +46,8 @@ pub struct Worker {
     pub(crate) events: Events,
 }
 
-impl std::fmt::Debug for Worker {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Worker")
             .field("index", &self.index)
             .field("name", &self.object.name)
@@ -165,6 +172,26 @@ impl Worker {
             .await;
         let new = version(&put.map_err(AttemptError::Api)?);
         let old = version(object);
+        Ok(Update { value, old, new })
+    }
+
+    /// Patches the object, of which `old` was read, so that its counter becomes `value`.
+    ///
+    /// # Errors
+    /// [`AttemptError::Api`] where the server refuses it, or doesn't answer.
+    pub async fn patch<P: Serialize + Debug>(
+        &self,
+        patch: &Patch<P>,
+        old: &Deployment,
+        value: i64,
+    ) -> Result<Update, AttemptError> {
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let patched = self.api.patch(self.name(), &params, patch).await;
+        let new = version(&patched.map_err(AttemptError::Api)?);
+        let old = version(old);
         Ok(Update { value, old, new })
     }
 

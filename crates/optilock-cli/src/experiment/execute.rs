@@ -16,7 +16,8 @@ use optilock_lab::{
 use super::{export, options::Common, results};
 use crate::{
     failure::{Code, Failure},
-    stop::Stop,
+    output,
+    stop::{Ended, Stop},
     term::{self, Screen},
 };
 
@@ -32,18 +33,6 @@ pub(super) struct Session {
     summary: Summary,
     /// For a report, by name.
     histories: Vec<(String, History)>,
-}
-
-/// How a run ended that has no outcome.
-enum Ended {
-    Interrupted,
-    Failed(Failure),
-}
-
-impl<E: Into<Failure>> From<E> for Ended {
-    fn from(error: E) -> Self {
-        Self::Failed(error.into())
-    }
 }
 
 impl Session {
@@ -99,7 +88,7 @@ impl Session {
         }
         self.screen.end_progress();
         export::write(&self.options, &self.summary, &self.histories)?;
-        if self.options.json.as_deref() != Some(Path::new("-")) {
+        if !self.options.json.as_deref().is_some_and(output::is_stdout) {
             results::show(&self.screen, &self.summary)?;
         }
         Ok(Some(self.summary))

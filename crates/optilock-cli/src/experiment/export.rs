@@ -1,18 +1,12 @@
 //! The results for programs.
 
-use std::{
-    fs,
-    io::{self, Write},
-    path::Path,
-};
-
 use optilock_lab::{Report, Summary, history::History};
 
 use super::{
     options::Common,
     results::{Field, RESULTS, TIMES},
 };
-use crate::failure::{Code, Failure};
+use crate::{failure::Failure, output};
 
 /// Writes the files that were asked for.
 pub(super) fn write(
@@ -21,37 +15,22 @@ pub(super) fn write(
     histories: &[(String, History)],
 ) -> Result<(), Failure> {
     if let Some(path) = &options.json {
-        let mut json = serde_json::to_vec_pretty(summary).map_err(io::Error::from)?;
-        json.push(b'\n');
-        match path == Path::new("-") {
-            true => io::stdout().lock().write_all(&json)?,
-            false => file("--json", path, &json)?,
-        }
+        output::json("--json", path, summary)?;
     }
     if let Some(path) = &options.csv {
-        file("--csv", path, csv(summary).as_bytes())?;
+        output::write("--csv", path, csv(summary).as_bytes())?;
     }
     if let Some(path) = &options.markdown {
-        file("--markdown", path, markdown(summary).as_bytes())?;
+        output::write("--markdown", path, markdown(summary).as_bytes())?;
     }
     if let Some(path) = &options.report {
         let report = Report::new(summary.command.clone()).summary("results", summary.clone());
         let report = histories.iter().fold(report, |report, (name, history)| {
             report.history(name.clone(), history)
         });
-        file("--report", path, report.to_html().as_bytes())?;
+        output::write("--report", path, report.to_html().as_bytes())?;
     }
     Ok(())
-}
-
-fn file(flag: &str, path: &Path, content: &[u8]) -> Result<(), Failure> {
-    fs::write(path, content).map_err(|error| {
-        Failure::new(
-            Code::Failed,
-            format!("can't write {}: {error}", path.display()),
-        )
-        .hint(format!("give {flag} a file that you may write"))
-    })
 }
 
 /// All columns, one line a run. No cell has a comma or a quote.

@@ -2,7 +2,6 @@
 
 use std::io;
 
-use console::Alignment;
 use optilock_lab::{Glance, RunSummary, Summary, check::check, history::History};
 
 use crate::{
@@ -126,11 +125,7 @@ pub(super) fn show(screen: &Screen, summary: &Summary) -> io::Result<()> {
         ("what came of it", RESULTS),
         ("where the time went, ms an operation", TIMES),
     ] {
-        let lines = table(title, fields, summary).lines(screen.width());
-        for (index, line) in lines.iter().enumerate() {
-            let role = if index == 0 { Role::Title } else { Role::Plain };
-            screen.line(role, line)?;
-        }
+        screen.table(&table(title, fields, summary))?;
         screen.line(Role::Plain, "")?;
     }
     for run in summary.runs.iter().filter(|run| run.stopped.is_some()) {
@@ -144,13 +139,9 @@ pub(super) fn show(screen: &Screen, summary: &Summary) -> io::Result<()> {
 }
 
 fn table(title: &str, fields: &[Field], summary: &Summary) -> Table {
-    let columns = fields.iter().enumerate().map(|(index, field)| Column {
-        headers: vec![field.header],
-        alignment: if index == 0 {
-            Alignment::Left
-        } else {
-            Alignment::Right
-        },
+    let columns = fields.iter().enumerate().map(|(index, field)| match index {
+        0 => Column::left(&[field.header]),
+        _ => Column::right(&[field.header]),
     });
     let rows = summary
         .runs

@@ -7,7 +7,7 @@ mod fields;
 mod find;
 mod tracker;
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use kube::{
@@ -17,7 +17,7 @@ use kube::{
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::{ServerError, Target};
+use crate::{FieldManager, ServerError, Target};
 pub use find::{BlameError, ObjectRef};
 use tracker::Tracker;
 
@@ -25,33 +25,6 @@ use tracker::Tracker;
 const WINDOW: Duration = Duration::from_millis(100);
 /// How many of the fields that a writer changes are told.
 const MOST_FIELDS: usize = 8;
-
-/// Somebody who writes an object, as managedFields know it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[non_exhaustive]
-pub struct FieldManager {
-    /// `metadata.managedFields[].manager`; several programs may share one.
-    pub manager: String,
-    /// `Apply` for server-side apply, `Update` for everything else: PUT, and the other patches.
-    pub operation: String,
-    /// The subresource, as `status`; empty for the object itself.
-    pub subresource: String,
-}
-
-impl fmt::Display for FieldManager {
-    /// `kube-controller-manager (Update of status)`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            manager,
-            operation,
-            subresource,
-        } = self;
-        match subresource.as_str() {
-            "" => write!(f, "{manager} ({operation})"),
-            name => write!(f, "{manager} ({operation} of {name})"),
-        }
-    }
-}
 
 /// What one writer did while the object was watched.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -7,7 +7,8 @@ use std::time::Duration;
 use kube::{ResourceExt, api::DynamicObject};
 use serde_json::Value;
 
-use super::{Blame, FieldManager, MOST_FIELDS, Pair, Share, WINDOW, fields};
+use super::{Blame, MOST_FIELDS, Pair, Share, WINDOW, fields};
+use crate::FieldManager;
 
 /// What was seen so far.
 pub(super) struct Tracker {

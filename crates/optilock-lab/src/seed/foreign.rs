@@ -1,50 +1,25 @@
 //! Who else wrote the object.
 
-use std::{collections::BTreeSet, fmt};
+use std::collections::BTreeSet;
 
 use k8s_openapi::{
     api::apps::v1::Deployment, apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry,
 };
 use kube::ResourceExt;
 
-use crate::worker::FIELD_MANAGER;
-
-/// Somebody who wrote an object, as its managedFields tell.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub struct Writer {
-    /// The field manager.
-    pub manager: String,
-    /// The subresource it wrote, as `status`; empty for the object itself.
-    pub subresource: String,
-}
-
-impl fmt::Display for Writer {
-    /// `kube-controller-manager (status)`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.manager)?;
-        if self.subresource.is_empty() {
-            return Ok(());
-        }
-        write!(f, " ({})", self.subresource)
-    }
-}
+use crate::{FieldManager, worker::FIELD_MANAGER};
 
 /// Those besides the lab who wrote between `before` and `after`.
 ///
 /// The timestamps of managedFields have a resolution of a second and no entry tells how often its manager wrote. Where
 /// nobody's entry has changed, everybody else's is suspect.
-pub(crate) fn writers(before: &Deployment, after: &Deployment) -> Vec<Writer> {
+pub(crate) fn writers(before: &Deployment, after: &Deployment) -> Vec<FieldManager> {
     let foreign = |entry: &&ManagedFieldsEntry| entry.manager.as_deref() != Some(FIELD_MANAGER);
     let changed = |entry: &&ManagedFieldsEntry| !before.managed_fields().contains(entry);
-    let name = |entry: &ManagedFieldsEntry| Writer {
-        manager: entry.manager.clone().unwrap_or_default(),
-        subresource: entry.subresource.clone().unwrap_or_default(),
-    };
     let entries = || after.managed_fields().iter().filter(foreign);
-    let mut writers: BTreeSet<_> = entries().filter(changed).map(name).collect();
+    let mut writers: BTreeSet<_> = entries().filter(changed).map(FieldManager::from).collect();
     if writers.is_empty() {
-        writers = entries().map(name).collect();
+        writers = entries().map(FieldManager::from).collect();
     }
     writers.into_iter().collect()
 }
@@ -57,7 +32,9 @@ mod tests {
         let entries: Vec<_> = entries
             .iter()
             .map(|(manager, subresource, time)| {
-                serde_json::json!({"manager": manager, "subresource": subresource, "time": time})
+                serde_json::json!({
+                    "manager": manager, "operation": "Update", "subresource": subresource, "time": time
+                })
             })
             .collect();
         serde_json::from_value(serde_json::json!({
@@ -82,13 +59,16 @@ mod tests {
             ("kubectl", "", EARLY),
             ("kube-controller-manager", "status", LATE),
         ];
-        assert_eq!(names(&before, &after), ["kube-controller-manager (status)"]);
+        assert_eq!(
+            names(&before, &after),
+            ["kube-controller-manager (Update of status)"]
+        );
     }
 
     #[test]
     fn suspects_all_others_within_one_second() {
         let entries = [(FIELD_MANAGER, "", EARLY), ("kubectl", "", EARLY)];
-        assert_eq!(names(&entries, &entries), ["kubectl"]);
+        assert_eq!(names(&entries, &entries), ["kubectl (Update)"]);
         assert!(names(&[], &[(FIELD_MANAGER, "", LATE)]).is_empty());
     }
 }

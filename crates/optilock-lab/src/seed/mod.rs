@@ -11,7 +11,6 @@ use kube::Api;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use tokio::task::JoinSet;
 
-pub use foreign::Writer;
 pub use outcome::{Outcome, Winners};
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Rate, TimeShares, Writer, workload::INITIAL};
+use crate::{FieldManager, Rate, TimeShares, workload::INITIAL};
 
 /// How many of the workers are meant to get their update in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub struct Outcome {
     /// Versions that somebody else made while the workers were at it, as far as one of them saw it.
     pub foreign_versions: usize,
     /// Who did.
-    pub foreign_writers: Vec<Writer>,
+    pub foreign_writers: Vec<FieldManager>,
 }
 
 impl Outcome {

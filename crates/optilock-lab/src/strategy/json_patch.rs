@@ -1,16 +1,13 @@
 use futures::future::BoxFuture;
 use json_patch::{Patch as Operations, PatchOperation, TestOperation, diff};
-use kube::api::{Patch, PatchParams};
+use kube::api::Patch;
 use optilock::Backoff;
 
 use super::{
     Strategy,
     retry_on_conflict::{describe, retry},
 };
-use crate::{
-    AttemptError, Update, Worker,
-    worker::{FIELD_MANAGER, version},
-};
+use crate::{AttemptError, Update, Worker};
 
 /// Get, change, and a JSON patch that tests the old value of every field that it replaces; again after a `test` has
 /// failed. Others may write other fields meanwhile.
@@ -59,19 +56,10 @@ async fn attempt(worker: &Worker) -> Result<Update, AttemptError> {
         operations.push(operation);
     }
     let patch: Patch<()> = Patch::Json(Operations(operations));
-    let params = PatchParams {
-        field_manager: Some(FIELD_MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
-    match worker.api().patch(worker.name(), &params, &patch).await {
-        Ok(object) => Ok(Update {
-            value,
-            old: version(&old),
-            new: version(&object),
-        }),
-        Err(kube::Error::Api(status)) if status.code == 422 => {
+    match worker.patch(&patch, &old, value).await {
+        Err(AttemptError::Api(kube::Error::Api(status))) if status.code == 422 => {
             Err(AttemptError::TestFailed(kube::Error::Api(status)))
         }
-        Err(error) => Err(AttemptError::Api(error)),
+        ended => ended,
     }
 }

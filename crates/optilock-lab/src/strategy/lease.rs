@@ -55,15 +55,10 @@ impl Strategy for LeaseLock {
             let leases: Api<Lease> = Api::namespaced(api.clone().into_client(), namespace);
             let held = self.take(worker, &leases).await?;
             let updated = worker.get_and_update().await;
-            let given_back = put(&leases, worker, with_holder(held, None)).await;
-            let updated = updated?;
-            match given_back {
-                // Somebody thought this worker dead: the resourceVersion has kept the update safe.
-                Err(error) if is_conflict(&error) => Ok(updated),
-                Ok(_) => Ok(updated),
-                // The others wait for the Lease to run out; the update is in all the same.
-                Err(_) => Ok(updated),
-            }
+            // A conflict: somebody thought this worker dead, and the resourceVersion has kept the update safe. After any other
+            // failure the others wait for the Lease to run out. What became of the update is the same.
+            drop(put(&leases, worker, with_holder(held, None)).await);
+            updated
         })
     }
 }

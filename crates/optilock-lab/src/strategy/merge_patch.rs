@@ -1,5 +1,5 @@
 use futures::future::BoxFuture;
-use kube::api::{Patch, PatchParams};
+use kube::api::Patch;
 use optilock::Backoff;
 use serde_json::{Map, Value};
 
@@ -7,10 +7,7 @@ use super::{
     Strategy,
     retry_on_conflict::{describe, retry},
 };
-use crate::{
-    AttemptError, Update, Worker,
-    worker::{FIELD_MANAGER, version},
-};
+use crate::{AttemptError, Update, Worker, worker::version};
 
 /// Get, change, and a merge patch of what has changed, with the resourceVersion that was read; again after a conflict.
 #[derive(Debug, Clone, Copy)]
@@ -43,17 +40,7 @@ async fn attempt(worker: &Worker) -> Result<Update, AttemptError> {
     let as_json = |object| serde_json::to_value(object).map_err(AttemptError::Encode);
     let mut patch = difference(&as_json(&old)?, &as_json(&new)?);
     patch["metadata"]["resourceVersion"] = version(&old).into();
-    let params = PatchParams {
-        field_manager: Some(FIELD_MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
-    let patch = Patch::Merge(patch);
-    let patched = worker.api().patch(worker.name(), &params, &patch).await;
-    Ok(Update {
-        value,
-        old: version(&old),
-        new: version(&patched.map_err(AttemptError::Api)?),
-    })
+    worker.patch(&Patch::Merge(patch), &old, value).await
 }
 
 /// The merge patch (RFC 7386) that makes `new` of `old`, both objects.

@@ -28,7 +28,7 @@ pub(crate) use lease::free_lease;
 pub use merge_patch::MergePatch;
 pub use named::{NAMES, UnknownStrategy, named};
 pub use once::Once;
-pub use pauses::{Decorrelated, FullJitter};
+pub use pauses::{Jitter, Jittered};
 pub use retry_on_conflict::RetryOnConflict;
 pub use update::OptilockUpdate;
 pub use watch_fed::WatchFed;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use optilock::Backoff;
 
 use super::{
-    Apply, BlindPut, Decorrelated, FullJitter, JsonPatch, KubeDefault, LeaseLock, MergePatch, Once,
+    Apply, BlindPut, Jitter, Jittered, JsonPatch, KubeDefault, LeaseLock, MergePatch, Once,
     OptilockCombined, OptilockUpdate, RetryOnConflict, Strategy, WatchFed,
 };
 
@@ -43,20 +43,14 @@ const ALL: &[(&str, &str, Make)] = &[
         |backoff| Arc::new(KubeDefault { backoff }),
     ),
     (
-        FullJitter::ID,
+        Jitter::Full.id(),
         "AWS's full jitter, without end",
-        |backoff| {
-            let (base, cap) = base_and_cap(&backoff);
-            Arc::new(FullJitter { base, cap })
-        },
+        |backoff| jittered(Jitter::Full, backoff),
     ),
     (
-        Decorrelated::ID,
+        Jitter::Decorrelated.id(),
         "AWS's decorrelated jitter, without end",
-        |backoff| {
-            let (base, cap) = base_and_cap(&backoff);
-            Arc::new(Decorrelated { base, cap })
-        },
+        |backoff| jittered(Jitter::Decorrelated, backoff),
     ),
     (
         MergePatch::ID,
@@ -130,6 +124,10 @@ pub fn named(name: &str, backoff: Backoff) -> Result<Arc<dyn Strategy>, UnknownS
         .ok_or_else(|| UnknownStrategy(name.to_owned()))
 }
 
-fn base_and_cap(backoff: &Backoff) -> (Duration, Duration) {
-    (backoff.duration(), backoff.cap().unwrap_or(CAP))
+fn jittered(rule: Jitter, backoff: Backoff) -> Arc<dyn Strategy> {
+    Arc::new(Jittered {
+        rule,
+        base: backoff.duration(),
+        cap: backoff.cap().unwrap_or(CAP),
+    })
 }

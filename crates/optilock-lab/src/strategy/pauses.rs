@@ -9,23 +9,39 @@ use optilock::is_conflict_in;
 use super::Strategy;
 use crate::{AttemptError, Update, Worker};
 
-/// After the nth conflict a sleep from nothing to `base` · 2ⁿ, or to `cap`.
+/// Attempts without end, with a sleep after each conflict that is drawn by one of AWS's rules.
 #[derive(Debug, Clone, Copy)]
-pub struct FullJitter {
-    /// What is doubled with each conflict.
+pub struct Jittered {
+    /// How a sleep is drawn.
+    pub rule: Jitter,
+    /// What the rule starts from.
     pub base: Duration,
     /// The longest sleep.
     pub cap: Duration,
 }
 
-impl FullJitter {
-    /// Its [`Strategy::id`].
-    pub const ID: &'static str = "full-jitter";
+/// How a sleep is drawn between `base` and `cap`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Jitter {
+    /// After the nth conflict from nothing to `base` · 2ⁿ, or to `cap`.
+    Full,
+    /// From `base` to three times the sleep before, or to `cap`.
+    Decorrelated,
 }
 
-impl Strategy for FullJitter {
+impl Jitter {
+    /// Its [`Strategy::id`].
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Full => "full-jitter",
+            Self::Decorrelated => "decorrelated",
+        }
+    }
+}
+
+impl Strategy for Jittered {
     fn id(&self) -> &'static str {
-        Self::ID
+        self.rule.id()
     }
 
     fn parameters(&self) -> String {
@@ -33,58 +49,33 @@ impl Strategy for FullJitter {
     }
 
     fn update<'a>(&'a self, worker: &'a Worker) -> BoxFuture<'a, Result<Update, AttemptError>> {
-        let mut random = worker.random();
-        let mut range = self.base;
-        Box::pin(endless(worker, move || {
-            range = range.saturating_mul(2).min(self.cap);
-            range.mul_f64(random())
-        }))
+        let mut pauses = self.pauses(worker.random());
+        Box::pin(async move {
+            loop {
+                match worker.get_and_update().await {
+                    Err(error) if is_conflict_in(&error) => tokio::time::sleep(pauses()).await,
+                    ended => return ended,
+                }
+            }
+        })
     }
 }
 
-/// After a conflict a sleep from `base` to three times the sleep before, or to `cap`.
-#[derive(Debug, Clone, Copy)]
-pub struct Decorrelated {
-    /// The shortest sleep.
-    pub base: Duration,
-    /// The longest sleep.
-    pub cap: Duration,
-}
-
-impl Decorrelated {
-    /// Its [`Strategy::id`].
-    pub const ID: &'static str = "decorrelated";
-}
-
-impl Strategy for Decorrelated {
-    fn id(&self) -> &'static str {
-        Self::ID
-    }
-
-    fn parameters(&self) -> String {
-        format!("base {:?}, cap {:?}", self.base, self.cap)
-    }
-
-    fn update<'a>(&'a self, worker: &'a Worker) -> BoxFuture<'a, Result<Update, AttemptError>> {
-        let mut random = worker.random();
-        let mut last = self.base;
-        Box::pin(endless(worker, move || {
-            let more = last.saturating_mul(3).saturating_sub(self.base);
-            last = (self.base + more.mul_f64(random())).min(self.cap);
-            last
-        }))
-    }
-}
-
-/// Attempts, with a sleep after each conflict, until one ends otherwise.
-async fn endless(
-    worker: &Worker,
-    mut pause: impl FnMut() -> Duration,
-) -> Result<Update, AttemptError> {
-    loop {
-        match worker.get_and_update().await {
-            Err(error) if is_conflict_in(&error) => tokio::time::sleep(pause()).await,
-            ended => return ended,
+impl Jittered {
+    /// One sleep after the other.
+    fn pauses(self, mut random: impl FnMut() -> f64 + Send) -> impl FnMut() -> Duration + Send {
+        let Self { rule, base, cap } = self;
+        let mut last = base;
+        move || match rule {
+            Jitter::Full => {
+                last = last.saturating_mul(2).min(cap);
+                last.mul_f64(random())
+            }
+            Jitter::Decorrelated => {
+                let more = last.saturating_mul(3).saturating_sub(base);
+                last = (base + more.mul_f64(random())).min(cap);
+                last
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
-// Command client-go runs the experiments, and with `scenarios NAME...` what every client does, on
-// the client-go version that this module's go.mod names.
+// Command client-go runs the experiments, with `scenarios NAME...` what every client does, and with
+// `strategy` the updates of `optilock compare --with-peer`, on the client-go version that this
+// module's go.mod names.
 package main
 
 import (
@@ -10,8 +11,13 @@ import (
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "scenarios" {
-		os.Exit(clientgo.Main(os.Args[2:]))
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "scenarios":
+			os.Exit(clientgo.Main(os.Args[2:]))
+		case "strategy":
+			os.Exit(clientgo.Strategy(os.Args[2:]))
+		}
 	}
 	os.Exit(experiment.Main())
 }

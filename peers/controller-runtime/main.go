@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"optilock/peers/client-go/experiment/scenario"
+	"optilock/peers/client-go/experiment/strategy"
 )
 
 var scenarios = map[string]scenario.Func{
@@ -30,6 +31,11 @@ var scenarios = map[string]scenario.Func{
 
 func main() {
 	ctrl.SetLogger(logr.Discard())
+	if len(os.Args) > 1 && os.Args[1] == "strategy" {
+		os.Exit(strategy.Main(os.Args[2:], "create-or-update", map[string]strategy.Strategy{
+			"create-or-update": createOrUpdate,
+		}))
+	}
 	os.Exit(scenario.Main(os.Args[1:], scenarios))
 }
 

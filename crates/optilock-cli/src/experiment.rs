@@ -7,7 +7,7 @@ mod results;
 
 use std::process::ExitCode;
 
-use optilock_lab::{NAMES, Plan};
+use optilock_lab::{NAMES, Peer, Plan};
 
 use crate::{
     failure::{Code, Failure},
@@ -43,6 +43,10 @@ pub(crate) struct CompareArgs {
     /// How an update is made: a list of strategies [default: all that suit the workload]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = strategy)]
     strategy: Vec<String>,
+    /// A program on another client that makes the updates, as client-go="path/to/client-go strategy"
+    /// (docs/lab.md says what it has to do); may be given several times
+    #[arg(long, value_name = "NAME=COMMAND", conflicts_with = "simulated")]
+    with_peer: Vec<Peer>,
     /// How many workers there are: a list of numbers
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "5,20", value_parser = workers, allow_hyphen_values = true)]
     workers: Vec<usize>,
@@ -56,13 +60,14 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, Failure> {
         workers,
         common,
     } = args;
-    let plans = common.plans(&[strategy], &[workers])?;
+    let plans = common.plans(&[strategy], &[], &[workers])?;
     conduct(common, plans).await
 }
 
 pub(crate) async fn compare(args: CompareArgs) -> Result<ExitCode, Failure> {
     let CompareArgs {
         mut strategy,
+        with_peer,
         workers,
         common,
     } = args;
@@ -74,7 +79,7 @@ pub(crate) async fn compare(args: CompareArgs) -> Result<ExitCode, Failure> {
             .filter(|name| common.strategy(name).is_ok_and(|one| one.can_make(change)))
             .collect();
     }
-    let plans = common.plans(&strategy, &workers)?;
+    let plans = common.plans(&strategy, &with_peer, &workers)?;
     conduct(common, plans).await
 }
 

@@ -1,14 +1,9 @@
 //! `optilock proxy`: faults between any client and a cluster.
 
-use std::{convert::Infallible, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
 use optilock_apiserver::Port;
-use optilock_lab::{Answer, Fault, Leg, Network, Target};
-use tower::BoxError;
+use optilock_lab::{Fault, Leg, Network, Target, relay};
 
 use crate::{
     failure::{Code, Failure},
@@ -17,9 +12,6 @@ use crate::{
     stop::Stop,
     term,
 };
-
-/// The largest body of a request; kube-apiserver takes no more than 3 MiB.
-const MAX_BODY: usize = 4 << 20;
 
 /// Stand between clients and a cluster, and let requests go wrong
 ///
@@ -70,7 +62,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     let port = Port::bind(args.listen).await?;
     let (address, kubeconfig) = (port.local_addr(), port.kubeconfig());
 
-    let service = tower::service_fn(move |request| pass(network.clone(), request));
+    let service = tower::service_fn(move |request| relay(network.clone(), request));
     port::serve(
         stop,
         file,
@@ -87,51 +79,4 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         },
     )
     .await
-}
-
-/// Passes a request on as the user of the cluster's kubeconfig.
-async fn pass(network: Network, request: Request<Incoming>) -> Result<Answer, BoxError> {
-    if request.headers().contains_key(header::UPGRADE) {
-        let what = "the proxy passes on no upgrades, as exec, attach and port-forward are";
-        return Ok(refusal(StatusCode::NOT_IMPLEMENTED, what));
-    }
-    let (mut parts, body) = request.into_parts();
-    let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
-        let what = "the body is too large, or ended early";
-        return Ok(refusal(StatusCode::PAYLOAD_TOO_LARGE, what));
-    };
-    // The token is the proxy's, the host too.
-    parts.headers.remove(header::AUTHORIZATION);
-    parts.headers.remove(header::HOST);
-    hop_by_hop(&mut parts.headers);
-    let mut onward = Request::new(body.to_bytes());
-    *onward.method_mut() = parts.method;
-    *onward.uri_mut() = parts.uri;
-    *onward.headers_mut() = parts.headers;
-    let mut answer = network.pass(onward).await?;
-    hop_by_hop(answer.headers_mut());
-    Ok(answer)
-}
-
-/// Takes away what belongs to one connection (RFC 9110, 7.6.1).
-fn hop_by_hop(headers: &mut HeaderMap) {
-    const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-    for name in [
-        header::CONNECTION,
-        header::TE,
-        header::TRAILER,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-        KEEP_ALIVE,
-    ] {
-        headers.remove(name);
-    }
-}
-
-fn refusal(code: StatusCode, what: &'static str) -> Answer {
-    let never = |never: Infallible| -> BoxError { match never {} };
-    let body = Full::new(Bytes::from_static(what.as_bytes())).map_err(never);
-    let mut answer = Response::new(body.boxed_unsync());
-    *answer.status_mut() = code;
-    answer
 }

@@ -7,7 +7,7 @@ use std::{
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{Api, Client};
-use optilock::Combiner;
+use optilock::{Combiner, Contention};
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
@@ -34,6 +34,8 @@ pub(crate) struct Object {
     pub(crate) api: Api<Deployment>,
     pub(crate) combiner: OnceLock<Combiner<Deployment>>,
     pub(crate) feed: OnceCell<Feed>,
+    /// What the updates of one process tell each other.
+    pub(crate) contention: Contention<Deployment>,
     /// How often each worker has written the field that only it writes.
     pub(crate) own: Mutex<HashMap<usize, i64>>,
 }
@@ -82,6 +84,7 @@ impl Crew {
             api: Api::namespaced(client, &self.namespace),
             combiner: OnceLock::new(),
             feed: OnceCell::new(),
+            contention: Contention::default(),
             own: Mutex::default(),
         })
     }

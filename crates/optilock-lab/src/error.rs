@@ -5,7 +5,12 @@ use std::{error::Error as StdError, path::PathBuf};
 use kube::{config::KubeconfigError, core::Status};
 use tower::timeout::error::Elapsed;
 
-use crate::{CounterError, PlanError, history::History};
+use optilock_apiserver::ListenError;
+
+use crate::{
+    CounterError, PlanError,
+    history::{History, HistoryError},
+};
 
 /// A kubeconfig that can't be used. Nothing was sent to any server.
 #[derive(Debug, thiserror::Error)]
@@ -215,6 +220,15 @@ pub enum Error {
     /// A worker panicked: a defect in this program.
     #[error("a worker panicked: {0}")]
     Worker(#[source] tokio::task::JoinError),
+    /// A peer didn't do what it was asked.
+    #[error("the peer {peer} {problem}")]
+    Peer {
+        /// Which one.
+        peer: String,
+        /// What went wrong.
+        #[source]
+        problem: PeerProblem,
+    },
     /// What the run created could not be deleted.
     #[error(transparent)]
     Cleanup(#[from] CleanupError),
@@ -227,6 +241,27 @@ pub enum Error {
         #[source]
         cleanup: CleanupError,
     },
+}
+
+/// What can go wrong with a peer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PeerProblem {
+    /// There is no port for it to ask at.
+    #[error("has no port to ask at: {0}")]
+    Port(#[source] ListenError),
+    /// Its command doesn't run.
+    #[error("could not be started: {0}")]
+    Start(#[source] std::io::Error),
+    /// Its files or pipes failed.
+    #[error("could not be followed: {0}")]
+    Io(#[source] std::io::Error),
+    /// It ended otherwise than well; what it has to say is on standard error.
+    #[error("ended with {0}")]
+    Ended(std::process::ExitStatus),
+    /// What it wrote is no history.
+    #[error("wrote no history: {0}")]
+    History(#[source] HistoryError),
 }
 
 impl Error {

@@ -41,6 +41,7 @@ mod feed;
 mod field_manager;
 pub mod history;
 mod network;
+mod peer;
 mod report;
 mod route;
 mod run;
@@ -54,11 +55,13 @@ mod workload;
 
 pub use blame::{Blame, BlameError, ObjectRef, Pair, Share, blame};
 pub use error::{
-    AttemptError, CleanupError, CleanupFailure, Error, ServerError, SimulateError, TargetError,
+    AttemptError, CleanupError, CleanupFailure, Error, PeerProblem, ServerError, SimulateError,
+    TargetError,
 };
 pub use event::{Event, EventKind, Events};
 pub use field_manager::FieldManager;
-pub use network::{Answer, Fault, FaultError, FaultKind, Leg, Network};
+pub use network::{Answer, Fault, FaultError, FaultKind, Leg, Network, relay};
+pub use peer::{Peer, PeerError};
 pub use report::Report;
 pub use run::{
     CounterSummary, Glance, Least, LegSummary, Percentiles, Plan, PlanError, Progress,
@@ -68,7 +71,8 @@ pub use run::{
 pub use seed::{Experiment, Outcome, Runner, Setup, Winners};
 pub use strategy::{
     Apply, BlindPut, Jitter, Jittered, JsonPatch, KubeDefault, LeaseLock, MergePatch, NAMES, Once,
-    OptilockCombined, OptilockUpdate, RetryOnConflict, Strategy, UnknownStrategy, WatchFed, named,
+    OptilockCombined, OptilockSharing, OptilockUpdate, RetryOnConflict, Strategy, UnknownStrategy,
+    WatchFed, named,
 };
 pub use target::Target;
 pub use transport::{Rate, TimeShares, TokenBucket};

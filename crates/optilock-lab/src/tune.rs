@@ -177,6 +177,7 @@ fn expect(
             namespace: "default".to_owned(),
             prefix: "tune".to_owned(),
             strategy: Arc::clone(strategy),
+            peer: None,
             workload: Workload::of(Change::Counter),
             workers: contention.writers,
             until: Until::Operations(contention.updates),

@@ -26,6 +26,7 @@ fn plan(strategy: &str, workload: Workload, workers: usize, updates: u64) -> Pla
         namespace: "default".into(),
         prefix: "lab".into(),
         strategy: named(strategy, patient()).unwrap(),
+        peer: None,
         workload,
         workers,
         until: Until::Operations(updates),

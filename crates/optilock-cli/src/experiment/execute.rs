@@ -143,7 +143,7 @@ impl Session {
     }
 
     async fn run_one(&mut self, plan: Plan, history: Option<&Path>) -> Result<RunSummary, Ended> {
-        let what = format!("{} × {}", plan.strategy.id(), plan.workers);
+        let what = format!("{} × {}", plan.name(), plan.workers);
         let total = plan.operations().unwrap_or(0);
         self.screen
             .start_progress(usize::try_from(total).unwrap_or(usize::MAX), what.clone());
@@ -252,12 +252,7 @@ impl Session {
             )
             .hint("of several runs, --history names a directory")
         })?;
-        let name = format!(
-            "{:03}-{}-{}.jsonl",
-            index + 1,
-            plan.strategy.id(),
-            plan.workers
-        );
+        let name = format!("{:03}-{}-{}.jsonl", index + 1, plan.name(), plan.workers);
         Ok(Some(path.join(name)))
     }
 }

@@ -2,7 +2,9 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use optilock_lab::{Change, Fault, Leg, Plan, Rate, Strategy, Until, Workload, named};
+use optilock_lab::{
+    Change, Fault, Leg, Peer, Plan, Rate, RetryOnConflict, Strategy, Until, Workload, named,
+};
 
 use crate::{
     duration,
@@ -186,20 +188,35 @@ impl Common {
             .map_err(|error| Failure::new(Code::Usage, error.to_string()))
     }
 
-    /// The runs: for each number of workers every strategy, as often as they are repeated.
+    /// The runs: for each number of workers every strategy and every peer, as often as they are repeated.
     pub(super) fn plans(
         &self,
         strategies: &[String],
+        peers: &[Peer],
         workers: &[usize],
     ) -> Result<Vec<Plan>, Failure> {
         let seed = self
             .seed
             .unwrap_or_else(|| u64::from(rand::random::<u32>()));
+        let backoff = self.backoff.backoff();
+        let own = strategies
+            .iter()
+            .map(|name| Ok((self.strategy(name)?, None)));
+        // What a peer is asked for: its client's own retries, with these parameters.
+        let retry = Arc::new(RetryOnConflict::new(backoff));
+        let others = peers.iter().map(|peer| {
+            let strategy: Arc<dyn Strategy> = retry.clone();
+            Ok((strategy, Some(peer.clone().backoff(backoff))))
+        });
+        let methods: Vec<_> = own.chain(others).collect::<Result<_, Failure>>()?;
         let mut plans = Vec::new();
         for &workers in workers {
-            for name in strategies {
+            for (strategy, peer) in &methods {
                 for turn in 0..self.repeat {
-                    let plan = self.plan(self.strategy(name)?, workers, seed.wrapping_add(turn));
+                    let plan = Plan {
+                        peer: peer.clone(),
+                        ..self.plan(strategy.clone(), workers, seed.wrapping_add(turn))
+                    };
                     plan.check()
                         .map_err(|error| Failure::new(Code::Usage, error.to_string()))?;
                     self.bounded(&plan)?;
@@ -220,6 +237,7 @@ impl Common {
             namespace: self.namespace.clone(),
             prefix: self.prefix.clone(),
             strategy,
+            peer: None,
             workload: self.workload(),
             workers,
             until: self

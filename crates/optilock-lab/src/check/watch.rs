@@ -1,6 +1,6 @@
 //! A watch tells every version once, in order, and keeps what its bookmarks promise.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
 use super::{Rule, findings::Findings, object::Object};
 use crate::history::{Numbered, Record, ResourceVersion, WatchEvent, WatchType};
@@ -18,7 +18,8 @@ struct Opening<'a> {
     /// The highest version of an event so far.
     last: Option<(ResourceVersion, usize)>,
     bookmark: Option<(ResourceVersion, usize)>,
-    told: HashSet<(&'a str, ResourceVersion)>,
+    /// Of which object which versions, and the first event of each.
+    told: HashMap<(&'a str, ResourceVersion), usize>,
 }
 
 pub(super) fn check(records: &[Numbered], objects: &[Object<'_>], findings: &mut Findings<'_>) {
@@ -74,7 +75,7 @@ impl<'a> Opening<'a> {
             uid: event.uid.as_deref().filter(|_| only),
             last: None,
             bookmark: None,
-            told: HashSet::new(),
+            told: HashMap::new(),
         }
     }
 
@@ -95,12 +96,17 @@ impl<'a> Opening<'a> {
             return;
         }
         findings.checked(Rule::WatchUnique);
-        let new = self.told.insert((uid, rv));
+        let first = match self.told.entry((uid, rv)) {
+            Entry::Occupied(first) => Some(*first.get()),
+            Entry::Vacant(new) => {
+                new.insert(index);
+                None
+            }
+        };
         let last = self.last;
         self.last = last.max(Some((rv, index)));
-        let (rule, before, message) = if !new {
-            let before = last.map_or(self.opened, |(_, before)| before);
-            (Rule::WatchUnique, before, "told again".to_owned())
+        let (rule, before, message) = if let Some(first) = first {
+            (Rule::WatchUnique, first, "told again".to_owned())
         } else if let Some((bookmark, before)) = self.bookmark.filter(|(mark, _)| rv <= *mark) {
             let message = format!("told after a bookmark of version {bookmark}");
             (Rule::WatchBookmarkable, before, message)
@@ -163,7 +169,7 @@ impl<'a> Opening<'a> {
         let Some((rv, uid, evidence)) = missing else {
             return;
         };
-        let first = self.told.iter().map(|&(_, rv)| rv).min();
+        let first = self.told.keys().map(|&(_, rv)| rv).min();
         let (rule, shown) = if self.last.is_none_or(|(last, _)| last < rv) {
             (Rule::WatchBookmarkable, by)
         } else if self.number > 0 && first.is_some_and(|first| rv < first) {
@@ -171,7 +177,8 @@ impl<'a> Opening<'a> {
         } else {
             (Rule::WatchReliable, by)
         };
-        findings.violated(rule, uid, [evidence, shown], || {
+        // From where the watch was to tell, what it was to tell, and what it told instead.
+        findings.violated(rule, uid, [self.opened, evidence, shown], || {
             format!(
                 "a watch that was opened after version {} has told everything up to {end}, but not \
                  version {rv}",
@@ -184,6 +191,6 @@ impl<'a> Opening<'a> {
         &self,
         mut versions: impl Iterator<Item = (ResourceVersion, &'o str, usize)>,
     ) -> Option<(ResourceVersion, &'o str, usize)> {
-        versions.find(|&(rv, uid, _)| !self.told.contains(&(uid, rv)))
+        versions.find(|&(rv, uid, _)| !self.told.contains_key(&(uid, rv)))
     }
 }

@@ -96,6 +96,11 @@ impl Recorder {
         Client::new(service, client.default_namespace())
     }
 
+    /// The time on its clock.
+    pub(crate) fn now_ns(&self) -> u64 {
+        self.books.now()
+    }
+
     /// What was recorded so far. Requests that are under way are not in it.
     pub fn history(&self, header: Header) -> History {
         History::new(header, self.books.known.lock().records.iter().cloned())

@@ -4,7 +4,9 @@ mod draw;
 mod fault;
 mod leg;
 mod pass;
+mod relay;
 
 pub use fault::{Fault, FaultError, FaultKind};
 pub use leg::Leg;
 pub use pass::{Answer, Network};
+pub use relay::relay;

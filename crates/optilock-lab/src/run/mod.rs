@@ -1,5 +1,6 @@
 //! Runs: workers that update objects by a strategy, and what comes of it.
 
+mod peer;
 mod plan;
 mod progress;
 mod schedule;

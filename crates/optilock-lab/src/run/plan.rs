@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{Change, Fault, Leg, Rate, Strategy};
+use crate::{Change, Fault, Leg, Peer, Rate, Strategy};
 
 /// A run: who updates what, how, and through which network.
 #[derive(Debug, Clone)]
@@ -13,6 +13,8 @@ pub struct Plan {
     pub prefix: String,
     /// How an update is made.
     pub strategy: Arc<dyn Strategy>,
+    /// Who makes the updates instead of the lab's own workers, if somebody does.
+    pub peer: Option<Peer>,
     /// What an update, and a worker besides, does.
     pub workload: Workload,
     /// How many workers there are.
@@ -104,6 +106,14 @@ pub enum PlanError {
         /// The change.
         change: &'static str,
     },
+    /// A peer has no way to do it.
+    #[error("the peer {peer} adds to a counter in one object and nothing else: leave {what} out")]
+    NotForPeers {
+        /// The peer.
+        peer: String,
+        /// What the plan asks besides.
+        what: &'static str,
+    },
     /// A list would not fit into an object.
     #[error(
         "{entries} entries would not fit into the annotations of an object: append at most {MAX_ENTRIES}, \
@@ -116,6 +126,14 @@ pub enum PlanError {
 }
 
 impl Plan {
+    /// Who makes the updates: the strategy's name, or the peer's.
+    pub fn name(&self) -> &str {
+        match &self.peer {
+            Some(peer) => peer.name(),
+            None => self.strategy.id(),
+        }
+    }
+
     /// How many operations all workers together are to make, where that is the limit.
     pub fn operations(&self) -> Option<u64> {
         match self.until {
@@ -180,6 +198,28 @@ impl Plan {
                 strategy: self.strategy.id(),
                 change: change.id(),
             });
+        }
+        if let Some(peer) = &self.peer {
+            let asks = Workload {
+                foreign_every: None,
+                ..self.workload
+            };
+            let plain = Workload::of(Change::Counter);
+            for (is_asked, what) in [
+                (asks != plain, "the workload"),
+                (self.rate.is_some(), "the rate"),
+                (self.warm_up > 0, "the warm-up"),
+                (self.throttle.is_some(), "the throttle"),
+                (
+                    self.operations().is_none(),
+                    "the time (and say how many updates)",
+                ),
+            ] {
+                if is_asked {
+                    let peer = peer.name().to_owned();
+                    return Err(PlanError::NotForPeers { peer, what });
+                }
+            }
         }
         let warm_up = self.warm_up.saturating_mul(self.workers as u64);
         let entries = self

@@ -1,6 +1,6 @@
 //! A run in virtual time.
 
-use super::{Plan, RunSummary, Trial};
+use super::{Plan, PlanError, RunSummary, Trial};
 use crate::{Error, SimulateError, Target, history::History};
 
 /// Runs a plan in virtual time: the same code, with a server of its own and a clock that jumps from one event to the next.
@@ -18,6 +18,7 @@ use crate::{Error, SimulateError, Target, history::History};
 ///     namespace: "default".into(),
 ///     prefix: "optilock".into(),
 ///     strategy: Arc::new(Once),
+///     peer: None,
 ///     workload: Workload::of(Change::Counter),
 ///     workers: 5,
 ///     until: Until::Operations(1),
@@ -36,6 +37,12 @@ use crate::{Error, SimulateError, Target, history::History};
 /// # Ok::<(), optilock_lab::SimulateError>(())
 /// ```
 pub fn simulate(plan: Plan) -> Result<(RunSummary, History), SimulateError> {
+    if let Some(peer) = &plan.peer {
+        return Err(SimulateError::Plan(PlanError::NotForPeers {
+            peer: peer.name().to_owned(),
+            what: "virtual time",
+        }));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)

@@ -8,6 +8,7 @@ use kube::{
     Api, Client,
     api::{Patch, PatchParams},
 };
+use parking_lot::Mutex;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use rand_distr::{Distribution, Zipf};
 use tokio::{
@@ -17,7 +18,7 @@ use tokio::{
 
 use super::{
     CounterSummary, Least, LegSummary, Plan, PlanError, Progress, RunSummary, ThrottleSummary,
-    Until, VerdictSummary, ViolatedRule, WorkloadSummary,
+    Until, VerdictSummary, ViolatedRule, WorkloadSummary, peer,
     schedule::Schedule,
     tally::{Ended, Tally},
 };
@@ -26,7 +27,8 @@ use crate::{
     check::check,
     cleanup::Cleanup,
     crew::{Crew, Object, Seat},
-    history::{Clock, Header, History, Recorder},
+    history::{Clock, Header, History, Record, Recorder},
+    peer::Said,
     strategy::free_lease,
     transport::{Account, Activity, Ledger},
     worker::FIELD_MANAGER,
@@ -48,6 +50,7 @@ const AT_ONCE: usize = 16;
 ///     namespace: "default".into(),
 ///     prefix: "optilock".into(),
 ///     strategy: Arc::new(OptilockUpdate),
+///     peer: None,
 ///     workload: Workload::of(Change::Counter),
 ///     workers: 3,
 ///     until: Until::Operations(2),
@@ -71,6 +74,8 @@ pub struct Trial {
     target: Target,
     plan: Plan,
     recorder: Recorder,
+    /// By a peer.
+    said: Mutex<Said>,
     progress: Progress,
     names: Vec<String>,
     objects: Vec<Cleanup<Deployment>>,
@@ -104,6 +109,7 @@ impl Trial {
                 .map(|name| Cleanup::new(&target, namespace, name, &run_id))
                 .collect(),
             recorder: Recorder::new(),
+            said: Mutex::default(),
             progress: Progress::default(),
             names,
             plan,
@@ -128,8 +134,14 @@ impl Trial {
         } else {
             Clock::Monotonic
         };
-        self.recorder
-            .history(Header::new(self.target.address(), self.plan.seed, clock))
+        let header = Header::new(self.target.address(), self.plan.seed, clock);
+        let own = self.recorder.history(header);
+        if self.plan.peer.is_none() {
+            return own;
+        }
+        let records = own.records.into_iter().map(|numbered| numbered.record);
+        let (told, _) = self.said.lock().records();
+        History::new(own.header, records.chain(told))
     }
 
     /// Runs. What was created is deleted at the end, also where there is no outcome.
@@ -176,7 +188,7 @@ impl Trial {
         let mut rng = StdRng::seed_from_u64(plan.seed);
         let bucket = plan.throttle.map(TokenBucket::new).map(Arc::new);
         if plan.warm_up > 0 {
-            let part = Part::new(self, &client, bucket.clone());
+            let part = Part::new(self, &client, bucket.clone(), &Ledger::open());
             let schedule = Schedule::of_warm_up(plan);
             part.race(
                 schedule,
@@ -187,23 +199,44 @@ impl Trial {
             .await?;
         }
         let initial = self.sum(&server).await?;
-        let part = Part::new(self, &client, bucket);
         let tally = Arc::new(Tally::new(&self.progress));
-        self.progress.start(&part.ledger);
-        part.ledger.start();
-        let race = part.race(Schedule::of(plan), &mut rng, &tally, plan.warm_up);
-        let stopped = match timeout(plan.time_limit, race).await {
-            Ok(raced) => raced.map(|()| None)?,
-            Err(_) => Some(format!(
-                "the time limit of {:?} was reached",
-                plan.time_limit
-            )),
-        };
-        let account = part.ledger.account();
-        drop(part);
+        let ledger = Ledger::open();
+        self.progress.start(&ledger);
+        let mut account;
+        let stopped;
+        if let Some(peer) = &plan.peer {
+            let task = (peer, plan, self.names[0].as_str());
+            let race = peer::race(task, network, &self.recorder, &ledger, &self.said);
+            stopped = self.limited(race).await?;
+            account = ledger.account();
+            let (records, _) = self.said.lock().records();
+            let operations = records.into_iter().filter_map(|record| match record {
+                Record::Operation(operation) => Some(operation),
+                Record::WatchEvent(_) => None,
+            });
+            peer::tell(operations, plan.workers, &mut account, &tally);
+        } else {
+            let part = Part::new(self, &client, bucket, &ledger);
+            ledger.start();
+            let race = part.race(Schedule::of(plan), &mut rng, &tally, plan.warm_up);
+            stopped = self.limited(race).await?;
+            account = ledger.account();
+        }
         bystanders.shutdown().await;
         let last = self.sum(&server).await?;
         Ok(self.summary(&tally, &account, (initial, last), stopped))
+    }
+
+    /// Ends a race that takes too long; why it was ended, if it was.
+    async fn limited(
+        &self,
+        race: impl Future<Output = Result<(), Error>>,
+    ) -> Result<Option<String>, Error> {
+        let limit = self.plan.time_limit;
+        match timeout(limit, race).await {
+            Ok(raced) => raced.map(|()| None),
+            Err(_) => Ok(Some(format!("the time limit of {limit:?} was reached"))),
+        }
     }
 
     async fn create(&self, client: &Client) -> Result<(), Error> {
@@ -280,7 +313,7 @@ impl Trial {
         let writes = updates.applied.min(account.accepted);
         let of_one_object = writes.div_ceil(plan.workload.objects as u64);
         RunSummary {
-            strategy: plan.strategy.id().to_owned(),
+            strategy: plan.name().to_owned(),
             parameters: plan.strategy.parameters(),
             workload: WorkloadSummary::of(plan),
             workers: plan.workers,
@@ -351,26 +384,28 @@ fn nanos(time: Duration) -> u64 {
 /// The workers of one part of a run, warm-up or measured, with an account of its own.
 struct Part<'a> {
     plan: &'a Plan,
-    ledger: Arc<Ledger>,
     crew: Crew,
     objects: Arc<[Arc<Object>]>,
 }
 
 impl<'a> Part<'a> {
-    fn new(trial: &'a Trial, client: &Client, bucket: Option<Arc<TokenBucket>>) -> Self {
+    fn new(
+        trial: &'a Trial,
+        client: &Client,
+        bucket: Option<Arc<TokenBucket>>,
+        ledger: &Arc<Ledger>,
+    ) -> Self {
         let plan = &trial.plan;
-        let ledger = Ledger::open();
         let crew = Crew::new(
             client,
             &plan.namespace,
             bucket,
-            &ledger,
+            ledger,
             plan.workload.change,
         );
         Self {
             objects: trial.names.iter().map(|name| crew.object(name)).collect(),
             plan,
-            ledger,
             crew,
         }
     }

@@ -30,7 +30,7 @@ pub use named::{NAMES, UnknownStrategy, named};
 pub use once::Once;
 pub use pauses::{Jitter, Jittered};
 pub use retry_on_conflict::RetryOnConflict;
-pub use update::OptilockUpdate;
+pub use update::{OptilockSharing, OptilockUpdate};
 pub use watch_fed::WatchFed;
 
 use crate::{AttemptError, Change, Update, Worker};

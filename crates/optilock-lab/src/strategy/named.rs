@@ -6,7 +6,7 @@ use optilock::Backoff;
 
 use super::{
     Apply, BlindPut, Jitter, Jittered, JsonPatch, KubeDefault, LeaseLock, MergePatch, Once,
-    OptilockCombined, OptilockUpdate, RetryOnConflict, Strategy, WatchFed,
+    OptilockCombined, OptilockSharing, OptilockUpdate, RetryOnConflict, Strategy, WatchFed,
 };
 
 /// The longest sleep of the strategies with jitter, where the backoff has no cap: that of AWS's simulator.
@@ -79,9 +79,16 @@ const ALL: &[(&str, &str, Make)] = &[
         "PUT of what a shared watch tells",
         |backoff| Arc::new(WatchFed { backoff }),
     ),
-    (OptilockUpdate::ID, "optilock's update", |_| {
-        Arc::new(OptilockUpdate)
-    }),
+    (
+        OptilockUpdate::ID,
+        "optilock's update, every worker on its own",
+        |_| Arc::new(OptilockUpdate),
+    ),
+    (
+        OptilockSharing::ID,
+        "the same, the workers sharing what they know",
+        |_| Arc::new(OptilockSharing),
+    ),
     (OptilockCombined::ID, "optilock's combiner", |_| {
         Arc::new(OptilockCombined)
     }),

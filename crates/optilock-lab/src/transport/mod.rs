@@ -16,7 +16,7 @@ pub(crate) use ledger::{Account, Activity, Actor, Ledger, Origin, Probe};
 pub use throttle::{Rate, TokenBucket};
 
 use first_round::FirstRoundLayer;
-use meter::MeterLayer;
+pub(crate) use meter::MeterLayer;
 use throttle::ThrottleLayer;
 
 /// A client whose requests are throttled by `bucket`, counted and timed by `probe` and, with a `ticket`, held back in the

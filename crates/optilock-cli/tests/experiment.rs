@@ -7,10 +7,19 @@ mod common;
 
 use std::{
     fs,
+    path::Path,
+    pin::pin,
     process::{Child, Stdio},
 };
 
 use common::{Serve, optilock, run, text, wait_for};
+use futures::StreamExt;
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::{
+    Api, Client, Config,
+    api::{WatchEvent, WatchParams},
+    config::{KubeConfigOptions, Kubeconfig},
+};
 use optilock_lab::Summary;
 
 fn summary(json: &str) -> Summary {
@@ -158,6 +167,14 @@ fn wrong_usage_says_what_is_right() {
             "p=7 can't be",
         ),
         (&["tune", "--workers", "0"], "0 workers"),
+        (
+            &["compare", "--with-peer", "client-go"],
+            "take NAME=COMMAND",
+        ),
+        (
+            &["compare", "--with-peer", "a=b", "--workload", "append"],
+            "the peer a adds to a counter",
+        ),
     ] {
         let told = run(args);
         assert_eq!(told.code, Some(2), "{args:?}: {told:?}");
@@ -264,6 +281,88 @@ fn ctrl_c_leaves_nothing_behind_but_the_history() {
         "1",
     ]);
     assert_eq!(again.code, Some(0), "{again:?}");
+}
+
+/// Waits until workers have updated a Deployment.
+fn wait_for_updates(kubeconfig: &Path) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
+        let options = KubeConfigOptions::default();
+        let config = Config::from_custom_kubeconfig(kubeconfig, &options);
+        let client = Client::try_from(config.await.unwrap()).unwrap();
+        let deployments: Api<Deployment> = Api::namespaced(client, "default");
+        let events = deployments.watch(&WatchParams::default(), "0").await;
+        let mut events = pin!(events.unwrap());
+        loop {
+            if let WatchEvent::Modified(_) = events.next().await.unwrap().unwrap() {
+                return;
+            }
+        }
+    });
+}
+
+#[test]
+fn a_cluster_that_dies_ends_the_run_and_leaves_the_history() {
+    let mut serve = Serve::start();
+    let history = serve.directory.path().join("history.jsonl");
+    for strategy in ["retry-on-conflict", "optilock"] {
+        let mut command = optilock(&[
+            "run",
+            "--kubeconfig",
+            serve.kubeconfig(),
+            "--strategy",
+            strategy,
+            "--for",
+            "10m",
+            "--latency",
+            "1ms",
+            "--history",
+            text(&history),
+        ]);
+        let mut child = Proxy(command.stderr(Stdio::piped()).spawn().unwrap());
+        let said = common::after(&mut child.0, "runs of up to");
+        wait_for_updates(&serve.kubeconfig);
+        serve.child.kill().unwrap();
+        assert_eq!(child.0.wait().unwrap().code(), Some(1));
+        let said: Vec<_> = said.map(Result::unwrap).collect();
+        let error = said.iter().find(|line| line.starts_with("error: "));
+        let told = "no answer from the API server at https://127.0.0.1:";
+        assert!(error.is_some_and(|line| line.contains(told)), "{said:?}");
+        let checked = run(&["check", text(&history)]);
+        assert_eq!(checked.code, Some(0), "{checked:?}");
+        serve = Serve::start();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_peer_that_fails_is_named() {
+    for (peer, told) in [
+        (
+            "no-such=no-such-program-here",
+            "the peer no-such could not be started",
+        ),
+        ("silent=true", "the peer silent wrote no history"),
+        ("broken=false", "the peer broken ended with exit status: 1"),
+        ("talkative=echo", "the peer talkative wrote no history"),
+    ] {
+        let mut command = optilock(&[
+            "compare",
+            "--strategy",
+            "once",
+            "--workers",
+            "1",
+            "--updates",
+            "1",
+            "--with-peer",
+            peer,
+        ]);
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        let said = common::finish(command);
+        assert_eq!(said.code, Some(1), "{said:?}");
+        assert!(said.stderr.contains(told), "{said:?}");
+    }
 }
 
 #[test]

@@ -294,6 +294,12 @@ pub enum SimulateError {
     /// There was nothing to try.
     #[error("nothing was tried")]
     Nothing,
+    /// It was asked to stop.
+    #[error("stopped before its end")]
+    Stopped {
+        /// What was recorded up to then.
+        history: Box<History>,
+    },
     /// The run failed.
     #[error("{error}")]
     Run {

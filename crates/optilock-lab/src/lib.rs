@@ -67,6 +67,7 @@ pub use run::{
     CounterSummary, Glance, Least, LegSummary, Percentiles, Plan, PlanError, Progress,
     RequestCounts, RunSummary, Summary, TargetSummary, ThrottleSummary, TimeSummary, Trial, Until,
     UpdateCounts, VerdictSummary, ViolatedRule, Workload, WorkloadSummary, simulate,
+    simulate_until,
 };
 pub use seed::{Experiment, Outcome, Runner, Setup, Winners};
 pub use strategy::{

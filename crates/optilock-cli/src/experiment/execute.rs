@@ -10,8 +10,10 @@ use std::{
 use optilock_lab::{
     Error, Plan, RunSummary, SimulateError, Summary, Target, TargetSummary, Trial,
     history::{Clock, History, Writer},
-    simulate,
+    simulate_until,
 };
+
+use tokio::sync::oneshot;
 
 use super::{export, options::Common, results};
 use crate::{
@@ -170,13 +172,25 @@ impl Session {
         plan: Plan,
         path: Option<&Path>,
     ) -> Result<(RunSummary, History), Ended> {
-        let simulated = tokio::task::spawn_blocking(move || simulate(plan));
+        let (end, ended) = oneshot::channel::<()>();
+        let mut simulated = tokio::task::spawn_blocking(move || {
+            // Both the message and the loss of its sender mean the end.
+            simulate_until(plan, async { drop(ended.await) })
+        });
         let simulated = tokio::select! {
-            simulated = simulated => simulated.map_err(io::Error::from)?,
-            _ = self.stop.requested() => return Err(Ended::Interrupted),
+            simulated = &mut simulated => simulated,
+            _ = self.stop.requested() => {
+                drop(end);
+                simulated.await
+            }
         };
-        match simulated {
+        match simulated.map_err(io::Error::from)? {
             Ok(done) => Ok(done),
+            Err(SimulateError::Stopped { history }) => {
+                self.screen.end_progress();
+                interrupted(path, &history)?;
+                Err(Ended::Interrupted)
+            }
             Err(SimulateError::Run { error, history }) => {
                 let failure = Failure::from(*error);
                 Err(Ended::Failed(kept(failure, path, &history)))
@@ -215,11 +229,7 @@ impl Session {
             Some(Err(error)) => Err(Ended::Failed(failed(error, path, &trial.history()))),
             None => {
                 self.screen.end_progress();
-                let history = trial.history();
-                if let Some(path) = path {
-                    keep(path, &history)?;
-                    term::note(&format!("the history up to here is in {}", path.display()));
-                }
+                interrupted(path, &trial.history())?;
                 tokio::select! {
                     cleaned = trial.clean_up() => cleaned?,
                     _ = self.stop.requested() => {
@@ -271,6 +281,15 @@ fn kept(failure: Failure, path: Option<&Path>, history: &History) -> Failure {
             path.display()
         )),
     }
+}
+
+/// Keeps the history of a run that the user has ended.
+fn interrupted(path: Option<&Path>, history: &History) -> Result<(), Failure> {
+    if let Some(path) = path {
+        keep(path, history)?;
+        term::note(&format!("the history up to here is in {}", path.display()));
+    }
+    Ok(())
 }
 
 fn keep(path: &Path, history: &History) -> Result<(), Failure> {

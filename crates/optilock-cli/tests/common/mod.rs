@@ -4,9 +4,9 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Lines},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStderr, Command, Stdio},
 };
 
 use tempfile::TempDir;
@@ -105,9 +105,15 @@ impl Drop for Serve {
 
 /// Reads a child's stderr up to the line with this text; the rest is read by nobody, who needs it not.
 pub(crate) fn wait_for(child: &mut Child, text: &str) {
+    drop(after(child, text));
+}
+
+/// Reads a child's stderr up to the line with this text; what it says after that.
+pub(crate) fn after(child: &mut Child, text: &str) -> Lines<BufReader<ChildStderr>> {
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let found = lines.any(|line| line.unwrap().contains(text));
     assert!(found, "it ended without saying {text:?}");
+    lines
 }
 
 /// Sends a signal to a child.

@@ -11,7 +11,7 @@ mod trial;
 
 pub use plan::{Plan, PlanError, Until, Workload};
 pub use progress::{Glance, Progress};
-pub use simulate::simulate;
+pub use simulate::{simulate, simulate_until};
 pub use summary::{
     CounterSummary, Least, LegSummary, Percentiles, RequestCounts, RunSummary, Summary,
     TargetSummary, ThrottleSummary, TimeSummary, UpdateCounts, VerdictSummary, ViolatedRule,

@@ -1,5 +1,7 @@
 //! A run in virtual time.
 
+use std::future::pending;
+
 use super::{Plan, PlanError, RunSummary, Trial};
 use crate::{Error, SimulateError, Target, history::History};
 
@@ -37,6 +39,17 @@ use crate::{Error, SimulateError, Target, history::History};
 /// # Ok::<(), optilock_lab::SimulateError>(())
 /// ```
 pub fn simulate(plan: Plan) -> Result<(RunSummary, History), SimulateError> {
+    simulate_until(plan, pending())
+}
+
+/// [Simulates](simulate) until the plan is done, or until `stop`, which resolves in the real world.
+///
+/// # Errors
+/// As [`simulate`], and [`SimulateError::Stopped`].
+pub fn simulate_until(
+    plan: Plan,
+    stop: impl Future<Output = ()>,
+) -> Result<(RunSummary, History), SimulateError> {
     if let Some(peer) = &plan.peer {
         return Err(SimulateError::Plan(PlanError::NotForPeers {
             peer: peer.name().to_owned(),
@@ -50,7 +63,14 @@ pub fn simulate(plan: Plan) -> Result<(RunSummary, History), SimulateError> {
         .map_err(SimulateError::Runtime)?;
     runtime.block_on(async {
         let trial = Trial::new(Target::simulated(plan.seed), plan)?;
-        let outcome: Result<RunSummary, Error> = trial.run().await;
+        let outcome: Result<RunSummary, Error> = tokio::select! {
+            biased;
+            outcome = trial.run() => outcome,
+            () = stop => {
+                let history = Box::new(trial.history());
+                return Err(SimulateError::Stopped { history });
+            }
+        };
         let history = trial.history();
         match outcome {
             Ok(summary) => Ok((summary, history)),

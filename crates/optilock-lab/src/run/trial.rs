@@ -1,6 +1,6 @@
 //! One run, from the objects' creation to the verdict.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease};
@@ -23,7 +23,8 @@ use super::{
     tally::{Ended, Tally},
 };
 use crate::{
-    AttemptError, Change, CleanupError, Error, Events, Network, Strategy, Target, TokenBucket,
+    AttemptError, Change, CleanupError, Error, Events, Network, ServerError, Strategy, Target,
+    TokenBucket,
     check::check,
     cleanup::Cleanup,
     crew::{Crew, Object, Seat},
@@ -37,6 +38,9 @@ use crate::{
 
 /// Objects that are created, read or deleted at once.
 const AT_ONCE: usize = 16;
+
+/// How often a server is asked whether it is still there.
+const PULSE: Duration = Duration::from_secs(1);
 
 /// A run on a target: creates its objects, lets the workers at them, judges what came of it, deletes the objects.
 ///
@@ -233,9 +237,31 @@ impl Trial {
         race: impl Future<Output = Result<(), Error>>,
     ) -> Result<Option<String>, Error> {
         let limit = self.plan.time_limit;
-        match timeout(limit, race).await {
+        let raced = tokio::select! {
+            biased;
+            raced = timeout(limit, race) => raced,
+            // Workers that never give up would go on until the limit.
+            error = self.gone() => return Err(error.into()),
+        };
+        match raced {
             Ok(raced) => raced.map(|()| None),
             Err(_) => Ok(Some(format!("the time limit of {limit:?} was reached"))),
+        }
+    }
+
+    /// Resolves when the server can't be reached any more, faults of the network apart: it is asked twice.
+    async fn gone(&self) -> ServerError {
+        if self.target.is_simulated() {
+            return pending().await;
+        }
+        let mut is_suspect = false;
+        loop {
+            sleep(PULSE).await;
+            match self.target.version().await {
+                Err(error @ ServerError::Unreachable { .. }) if is_suspect => return error,
+                Err(ServerError::Unreachable { .. }) => is_suspect = true,
+                Ok(_) | Err(_) => is_suspect = false,
+            }
         }
     }
 

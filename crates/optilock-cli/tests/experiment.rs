@@ -304,9 +304,10 @@ fn wait_for_updates(kubeconfig: &Path) {
 
 #[test]
 fn a_cluster_that_dies_ends_the_run_and_leaves_the_history() {
-    let mut serve = Serve::start();
-    let history = serve.directory.path().join("history.jsonl");
+    let directory = tempfile::tempdir().unwrap();
+    let history = directory.path().join("history.jsonl");
     for strategy in ["retry-on-conflict", "optilock"] {
+        let mut serve = Serve::start();
         let mut command = optilock(&[
             "run",
             "--kubeconfig",
@@ -331,7 +332,6 @@ fn a_cluster_that_dies_ends_the_run_and_leaves_the_history() {
         assert!(error.is_some_and(|line| line.contains(told)), "{said:?}");
         let checked = run(&["check", text(&history)]);
         assert_eq!(checked.code, Some(0), "{checked:?}");
-        serve = Serve::start();
     }
 }
 

@@ -14,7 +14,7 @@ use optilock_lab::history::{
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-use server::{Reply, Request, Server};
+use server::{Refusal, Reply, Request, Server};
 use watcher::Watcher;
 
 /// What can be wrong with the server.
@@ -74,7 +74,57 @@ impl Plan {
 
     /// Runs it: the history, and how often the bug has struck.
     pub(crate) fn run(self) -> (History, u64) {
-        World::new(self).run()
+        let (history, server) = World::new(self).run();
+        (history, server.struck)
+    }
+
+    /// Runs it with [`Bug::SpuriousConflict`]: the history, and for each refusal why a correct server could have answered
+    /// it too, if one could.
+    pub(crate) fn refusals(self) -> (History, Vec<Option<Excuse>>) {
+        let (history, server) = World::new(self).run();
+        let excuses = server.refusals.iter();
+        let excuses = excuses.map(|refusal| Excuse::of(refusal, &server, &history));
+        let excuses = excuses.collect();
+        (history, excuses)
+    }
+}
+
+/// Why a refusal doesn't show that its server is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Excuse {
+    /// Before the refusal was there, another write had been carried out.
+    Overtaken,
+    /// Before the refusal was there, the write that came next had been sent.
+    UnderWay,
+    /// The write that came next is in nobody's records, so that it may have come before.
+    Unrecorded,
+}
+
+impl Excuse {
+    fn of(refusal: &Refusal, server: &Server, history: &History) -> Option<Self> {
+        let operations = || {
+            let records = history.records.iter();
+            records.filter_map(|numbered| match &numbered.record {
+                Record::Operation(operation) => Some(operation),
+                _ => None,
+            })
+        };
+        let refused = operations().find(|op| {
+            let is_then = op.invoke_ns <= refusal.at_ns && op.return_ns >= Some(refusal.at_ns);
+            op.outcome == Outcome::Conflict && op.op_id == refusal.op_id && is_then
+        });
+        let returned = refused.unwrap().return_ns.unwrap();
+        let next = server.after(refusal.object, refusal.base)?;
+        if next.made_ns < returned {
+            return Some(Self::Overtaken);
+        }
+        let Some(author) = &next.op_id else {
+            return Some(Self::Unrecorded);
+        };
+        let mut writes = operations().filter(|op| op.is_write() && op.op_id == *author);
+        writes
+            .any(|op| op.base == Some(ResourceVersion(refusal.base)) && op.invoke_ns <= returned)
+            .then_some(Self::UnderWay)
     }
 }
 
@@ -153,9 +203,10 @@ impl World {
         self.steps.push(Reverse((at, self.scheduled, step)));
     }
 
-    fn run(mut self) -> (History, u64) {
+    fn run(mut self) -> (History, Server) {
         while let Some(Reverse((at, _, step))) = self.steps.pop() {
             self.now = at;
+            self.server.now = at;
             match step {
                 Step::Ask(worker) => self.ask(worker),
                 Step::Serve(request, asker) => {
@@ -294,7 +345,7 @@ impl World {
     }
 
     /// Reads every object once more, and waits for the watchers.
-    fn finish(mut self) -> (History, u64) {
+    fn finish(mut self) -> (History, Server) {
         self.server.bug = self.server.bug.filter(|bug| *bug != Bug::StaleGet);
         for object in 0..self.plan.objects {
             let request = Request::Get { object };
@@ -307,7 +358,7 @@ impl World {
             watcher.finish(&mut self.server, &mut self.rng, &mut self.records);
         }
         let header = Header::new("(simulated)", self.plan.seed, Clock::Virtual);
-        (History::new(header, self.records), self.server.struck)
+        (History::new(header, self.records), self.server)
     }
 }
 

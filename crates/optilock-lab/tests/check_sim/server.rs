@@ -34,6 +34,17 @@ pub(super) struct Version {
     pub(super) rv: u64,
     pub(super) value: i64,
     pub(super) op_id: Option<Arc<str>>,
+    /// When it was made.
+    pub(super) made_ns: u64,
+}
+
+/// A write that was refused without reason.
+#[derive(Debug, Clone)]
+pub(super) struct Refusal {
+    pub(super) object: usize,
+    pub(super) base: u64,
+    pub(super) op_id: Arc<str>,
+    pub(super) at_ns: u64,
 }
 
 #[derive(Debug)]
@@ -42,6 +53,8 @@ pub(super) struct Server {
     /// How often the bug has struck so that somebody can notice.
     pub(super) struck: u64,
     pub(super) revision: u64,
+    pub(super) now: u64,
+    pub(super) refusals: Vec<Refusal>,
     /// Of each object, the newest last.
     versions: Vec<Vec<Version>>,
     /// What watches tell.
@@ -54,6 +67,8 @@ impl Server {
             bug,
             struck: 0,
             revision: 100,
+            now: 0,
+            refusals: Vec::new(),
             versions: vec![Vec::new(); objects],
             log: Vec::new(),
         };
@@ -110,6 +125,12 @@ impl Server {
         match self.bug {
             Some(Bug::SpuriousConflict) if strikes(rng) => {
                 self.struck += 1;
+                self.refusals.push(Refusal {
+                    object,
+                    base,
+                    op_id: op_id.clone(),
+                    at_ns: self.now,
+                });
                 return Reply::Conflict;
             }
             Some(Bug::VersionBack) if strikes(rng) => {
@@ -143,6 +164,7 @@ impl Server {
             rv: self.revision,
             value,
             op_id,
+            made_ns: self.now,
         };
         self.versions[object].push(version.clone());
         self.log.push(version);
@@ -153,6 +175,11 @@ impl Server {
     pub(super) fn foreign_write(&mut self, object: usize) {
         let value = self.versions[object].last().unwrap().value;
         self.commit(object, value, None);
+    }
+
+    /// The version that came after this one.
+    pub(super) fn after(&self, object: usize, rv: u64) -> Option<&Version> {
+        self.versions[object].iter().find(|version| version.rv > rv)
     }
 
     pub(super) fn was_made_by(&self, object: usize, op_id: &Arc<str>) -> bool {

@@ -4,6 +4,7 @@ mod execute;
 mod export;
 mod options;
 mod results;
+mod twin;
 
 use std::process::ExitCode;
 
@@ -47,6 +48,10 @@ pub(crate) struct CompareArgs {
     /// (docs/lab.md says what it has to do); may be given several times
     #[arg(long, value_name = "NAME=COMMAND", conflicts_with = "simulated")]
     with_peer: Vec<Peer>,
+    /// Measure the server, do every run in virtual time too, on a server that gets as much done, and
+    /// show how far they agree
+    #[arg(long, conflicts_with_all = ["simulated", "with_peer"])]
+    twin: bool,
     /// How many workers there are: a list of numbers
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "5,20", value_parser = workers, allow_hyphen_values = true)]
     workers: Vec<usize>,
@@ -61,13 +66,14 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, Failure> {
         common,
     } = args;
     let plans = common.plans(&[strategy], &[], &[workers])?;
-    conduct(common, plans).await
+    conduct(common, plans, false).await
 }
 
 pub(crate) async fn compare(args: CompareArgs) -> Result<ExitCode, Failure> {
     let CompareArgs {
         mut strategy,
         with_peer,
+        twin,
         workers,
         common,
     } = args;
@@ -80,12 +86,12 @@ pub(crate) async fn compare(args: CompareArgs) -> Result<ExitCode, Failure> {
             .collect();
     }
     let plans = common.plans(&strategy, &with_peer, &workers)?;
-    conduct(common, plans).await
+    conduct(common, plans, twin).await
 }
 
-async fn conduct(common: Common, plans: Vec<Plan>) -> Result<ExitCode, Failure> {
+async fn conduct(common: Common, plans: Vec<Plan>, twin: bool) -> Result<ExitCode, Failure> {
     let stop = Stop::listen()?;
-    let summary = match Session::open(common, stop).await?.run(plans).await? {
+    let summary = match Session::open(common, stop).await?.run(plans, twin).await? {
         Some(summary) => summary,
         None => return Ok(Code::Interrupted.into()),
     };

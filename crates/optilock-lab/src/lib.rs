@@ -32,6 +32,7 @@
 //! ```
 
 mod blame;
+mod capacity;
 pub mod check;
 mod cleanup;
 mod crew;
@@ -54,6 +55,7 @@ mod worker;
 mod workload;
 
 pub use blame::{Blame, BlameError, ObjectRef, Pair, Share, blame};
+pub use capacity::{Capacity, Measured, measure};
 pub use error::{
     AttemptError, CleanupError, CleanupFailure, Error, PeerProblem, ServerError, SimulateError,
     TargetError,

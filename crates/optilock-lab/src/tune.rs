@@ -186,6 +186,7 @@ fn expect(
             throttle: None,
             leg: contention.leg,
             faults: Vec::new(),
+            capacity: None,
             seed: contention.seed.wrapping_add(turn),
             time_limit: Duration::from_secs(24 * 3600),
         };

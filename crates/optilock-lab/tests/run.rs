@@ -38,6 +38,7 @@ fn plan(strategy: &str, workload: Workload, workers: usize, updates: u64) -> Pla
             deviation: MS / 2,
         },
         faults: Vec::new(),
+        capacity: None,
         seed: 7,
         time_limit: Duration::from_secs(3600),
     }

@@ -8,14 +8,14 @@ use std::{
 };
 
 use optilock_lab::{
-    Error, Plan, RunSummary, SimulateError, Summary, Target, TargetSummary, Trial,
+    Error, Measured, Plan, RunSummary, SimulateError, Summary, Target, TargetSummary, Trial,
     history::{Clock, History, Writer},
-    simulate_until,
+    measure, simulate_until,
 };
 
 use tokio::sync::oneshot;
 
-use super::{export, options::Common, results};
+use super::{export, options::Common, results, twin::Twins};
 use crate::{
     failure::{Code, Failure},
     output,
@@ -65,35 +65,63 @@ impl Session {
     }
 
     /// Runs everything and tells what came of it; none where the user has ended it.
-    pub(super) async fn run(mut self, plans: Vec<Plan>) -> Result<Option<Summary>, Failure> {
+    pub(super) async fn run(
+        mut self,
+        plans: Vec<Plan>,
+        twin: bool,
+    ) -> Result<Option<Summary>, Failure> {
         if let Some(plan) = plans.first() {
             self.summary.command = reproduction(std::env::args(), plan.seed);
         }
         if !self.agreed(&plans).await? {
             return Ok(None);
         }
-        let several = plans.len() > 1;
-        for (index, plan) in plans.into_iter().enumerate() {
-            let history = self.history_of(&plan, index, several)?;
-            match self.run_one(plan, history.as_deref()).await {
-                Ok(summary) => self.summary.runs.push(summary),
-                Err(Ended::Interrupted) => {
-                    self.screen.end_progress();
-                    term::note("interrupted; nothing is left behind");
-                    return Ok(None);
-                }
-                Err(Ended::Failed(failure)) => {
-                    self.screen.end_progress();
-                    return Err(failure);
-                }
-            }
-        }
+        let ran = self.run_all(plans, twin).await;
         self.screen.end_progress();
+        let twins = match ran {
+            Ok(twins) => twins,
+            Err(Ended::Interrupted) => {
+                term::note("interrupted; nothing is left behind");
+                return Ok(None);
+            }
+            Err(Ended::Failed(failure)) => return Err(failure),
+        };
         export::write(&self.options, &self.summary, &self.histories)?;
         if !self.options.json.as_deref().is_some_and(output::is_stdout) {
             results::show(&self.screen, &self.summary)?;
+            if let Some(twins) = twins {
+                twins.show(&self.screen)?;
+            }
         }
         Ok(Some(self.summary))
+    }
+
+    async fn run_all(&mut self, plans: Vec<Plan>, twin: bool) -> Result<Option<Twins>, Ended> {
+        let several = plans.len() > 1;
+        let mut twins = match twin {
+            true => Some(Twins::new(self.measured().await?)),
+            false => None,
+        };
+        for (index, plan) in plans.into_iter().enumerate() {
+            let history = self.history_of(&plan, index, several)?;
+            let virtual_plan = twins.as_ref().map(|twins| twins.of(&plan));
+            let summary = self.run_one(plan, history.as_deref()).await?;
+            if let Some((twins, plan)) = twins.as_mut().zip(virtual_plan) {
+                let (virtual_summary, _) = self.simulated(plan, None).await?;
+                twins.push(summary.clone(), virtual_summary);
+            }
+            self.summary.runs.push(summary);
+        }
+        Ok(twins)
+    }
+
+    /// What the server gets done. It takes a few seconds, which ctrl-c waits for: it cleans up behind itself.
+    async fn measured(&mut self) -> Result<Measured, Ended> {
+        let Common {
+            namespace, prefix, ..
+        } = &self.options;
+        let measured = measure(&self.target, namespace, prefix).await?;
+        Ok(measured)
     }
 
     /// Says what is about to be loaded, and how much; whether that is wanted.

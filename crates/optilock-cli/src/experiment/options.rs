@@ -97,7 +97,7 @@ pub(crate) struct Common {
     pub(super) namespace: String,
     /// What the names of the objects begin with
     #[arg(long, default_value = "optilock", value_parser = options::namespace, help_heading = "Where")]
-    prefix: String,
+    pub(super) prefix: String,
     /// Don't ask before loading a cluster that isn't on this machine (without a terminal nobody is
     /// asked)
     #[arg(long, help_heading = "Where")]
@@ -251,6 +251,7 @@ impl Common {
             }),
             leg: self.latency.unwrap_or(leg),
             faults: self.faults.clone(),
+            capacity: None,
             seed,
             time_limit: self.time_limit,
         }

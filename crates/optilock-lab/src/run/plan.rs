@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{Change, Fault, Leg, Peer, Rate, Strategy};
+use crate::{Capacity, Change, Fault, Leg, Peer, Rate, Strategy};
 
 /// A run: who updates what, how, and through which network.
 #[derive(Debug, Clone)]
@@ -32,6 +32,8 @@ pub struct Plan {
     pub leg: Leg,
     /// What goes wrong on the way.
     pub faults: Vec<Fault>,
+    /// What a server in virtual time gets done; everything, and at once, where there is none.
+    pub capacity: Option<Capacity>,
     /// What all random numbers are made from.
     pub seed: u64,
     /// The longest that the run may take; it is stopped then, and judged as far as it came.

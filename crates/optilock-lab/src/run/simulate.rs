@@ -29,6 +29,7 @@ use crate::{Error, SimulateError, Target, history::History};
 ///     throttle: None,
 ///     leg: Leg::constant(Duration::from_millis(10)),
 ///     faults: Vec::new(),
+///     capacity: None,
 ///     seed: 1,
 ///     time_limit: Duration::from_secs(60),
 /// };
@@ -62,7 +63,7 @@ pub fn simulate_until(
         .build()
         .map_err(SimulateError::Runtime)?;
     runtime.block_on(async {
-        let trial = Trial::new(Target::simulated(plan.seed), plan)?;
+        let trial = Trial::new(Target::simulated(plan.seed, plan.capacity), plan)?;
         let outcome: Result<RunSummary, Error> = tokio::select! {
             biased;
             outcome = trial.run() => outcome,

@@ -63,6 +63,7 @@ const PULSE: Duration = Duration::from_secs(1);
 ///     throttle: None,
 ///     leg: Leg::default(),
 ///     faults: Vec::new(),
+///     capacity: None,
 ///     seed: 1,
 ///     time_limit: Duration::from_secs(60),
 /// };

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use optilock_apiserver::Server;
 
-use crate::{Error, ServerError, TargetError, history::Recorder};
+use crate::{Capacity, Error, ServerError, TargetError, history::Recorder};
 
 /// How long the first question to a server may take.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(20);
@@ -101,7 +101,7 @@ impl Target {
 
     /// A server of its own for a run in virtual time, without controllers; its randomness comes from the seed and its clock
     /// is tokio's.
-    pub(crate) fn simulated(seed: u64) -> Self {
+    pub(crate) fn simulated(seed: u64, capacity: Option<Capacity>) -> Self {
         let start = Instant::now();
         let server = Server::builder()
             .controllers([])
@@ -112,9 +112,13 @@ impl Target {
                     .unwrap_or(Timestamp::MAX)
             })
             .build();
+        let client = match capacity {
+            Some(capacity) => capacity.limit(&server.client()),
+            None => server.client(),
+        };
         Self {
             is_simulated: true,
-            ..Self::from_client(server.client(), "(simulated)", Some(false))
+            ..Self::from_client(client, "(simulated)", Some(false))
         }
     }
 

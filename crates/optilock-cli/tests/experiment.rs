@@ -14,10 +14,10 @@ use std::{
 
 use common::{Serve, optilock, run, text, wait_for};
 use futures::StreamExt;
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
 use kube::{
     Api, Client, Config,
-    api::{WatchEvent, WatchParams},
+    api::{Patch, PatchParams, PostParams, WatchEvent, WatchParams},
     config::{KubeConfigOptions, Kubeconfig},
 };
 use optilock_lab::Summary;
@@ -283,15 +283,60 @@ fn ctrl_c_leaves_nothing_behind_but_the_history() {
     assert_eq!(again.code, Some(0), "{again:?}");
 }
 
+async fn client(kubeconfig: &Path) -> Client {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
+    let options = KubeConfigOptions::default();
+    let config = Config::from_custom_kubeconfig(kubeconfig, &options);
+    Client::try_from(config.await.unwrap()).unwrap()
+}
+
+#[test]
+fn a_watch_through_the_proxy_tells_every_event_at_once() {
+    let serve = Serve::start();
+    let out = serve.directory.path().join("faulty");
+    let mut command = optilock(&[
+        "proxy",
+        "--to",
+        serve.kubeconfig(),
+        "--kubeconfig",
+        text(&out),
+        "--fault",
+        "drop-answer:p=0.5:verb=patch",
+        "--fault",
+        "delay:verb=get:for=5ms",
+    ]);
+    let mut proxy = Proxy(command.stderr(Stdio::piped()).spawn().unwrap());
+    wait_for(&mut proxy.0, "listening on ");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let maps: Api<ConfigMap> = Api::namespaced(client(&out).await, "default");
+        let map: ConfigMap =
+            serde_json::from_value(serde_json::json!({"metadata": {"name": "slow"}})).unwrap();
+        let made = maps.create(&PostParams::default(), &map).await.unwrap();
+        let version = made.metadata.resource_version.unwrap();
+        let params = WatchParams::default().fields("metadata.name=slow");
+        let mut events = pin!(maps.watch(&params, &version).await.unwrap());
+        // None is written before the one before was told: what is held back would never come.
+        let mut broken = 0;
+        for number in 0..30 {
+            let patch = Patch::Merge(serde_json::json!({"data": {"n": number.to_string()}}));
+            let params = PatchParams::default();
+            broken += usize::from(maps.patch("slow", &params, &patch).await.is_err());
+            maps.get("slow").await.unwrap();
+            let WatchEvent::Modified(told) = events.next().await.unwrap().unwrap() else {
+                panic!("the watch told something else");
+            };
+            assert_eq!(told.data.unwrap()["n"], number.to_string());
+        }
+        assert!((1..30).contains(&broken), "{broken} answers were dropped");
+    });
+}
+
 /// Waits until workers have updated a Deployment.
 fn wait_for_updates(kubeconfig: &Path) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
-        let options = KubeConfigOptions::default();
-        let config = Config::from_custom_kubeconfig(kubeconfig, &options);
-        let client = Client::try_from(config.await.unwrap()).unwrap();
-        let deployments: Api<Deployment> = Api::namespaced(client, "default");
+        let deployments: Api<Deployment> = Api::namespaced(client(kubeconfig).await, "default");
         let events = deployments.watch(&WatchParams::default(), "0").await;
         let mut events = pin!(events.unwrap());
         loop {

@@ -11,7 +11,7 @@ use rand::Rng;
 use tokio::time::{Instant, sleep, sleep_until};
 use tower::service_fn;
 
-use crate::{Change, CleanupError, Error, Leg, Target, Worker, cleanup::Cleanup, worker::version};
+use crate::{Change, CleanupError, Error, Leg, Target, Worker, cleanup::Cleanup};
 
 /// How long an API server is busy with a request before it turns to the next one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -9,11 +9,13 @@ use std::{
     time::Duration,
 };
 
+use http::Request;
+use hyper::body::Incoming;
 use optilock_apiserver::Port;
 use parking_lot::Mutex;
 use tempfile::NamedTempFile;
 use tokio::io::AsyncReadExt;
-use tower::Layer;
+use tower::{Layer, Service};
 
 use super::{
     Plan,
@@ -24,6 +26,7 @@ use crate::{
     history::{Operation, Outcome, Recorder, Verb},
     peer::{Said, Task},
     relay,
+    route::Route,
     transport::{Account, Actor, Ledger, MeterLayer},
 };
 
@@ -54,9 +57,18 @@ pub(super) async fn race(
         .write_all(port.kubeconfig().as_bytes())
         .map_err(io_failed)?;
     let meter = MeterLayer::new(ledger.probe(Actor::Shared));
-    let service = meter.layer(tower::service_fn(move |request| {
-        relay(network.clone(), request)
-    }));
+    let passed = tower::service_fn(move |request| relay(network.clone(), request));
+    let counted = meter.layer(passed.clone());
+    let service = tower::service_fn(move |request: Request<Incoming>| {
+        let (mut counted, mut passed) = (counted.clone(), passed.clone());
+        async move {
+            match Route::of(request.method(), request.uri()) {
+                Some(_) => counted.call(request).await,
+                // What a client asks for itself, as the server's version.
+                None => passed.call(request).await,
+            }
+        }
+    });
     let task = Task {
         kubeconfig: kubeconfig.path(),
         namespace: &plan.namespace,

@@ -26,6 +26,7 @@ public final class Fabric8Strategy {
     Fabric8Strategy it = new Fabric8Strategy(client, task);
     task.play(
         client.getMasterUrl().toString(),
+        client::getKubernetesVersion,
         it::update,
         error ->
             error instanceof KubernetesClientException api

@@ -3,6 +3,7 @@ package optilock.peers;
 import io.kubernetes.client.openapi.ApiClient;
 import io.kubernetes.client.openapi.ApiException;
 import io.kubernetes.client.openapi.apis.AppsV1Api;
+import io.kubernetes.client.openapi.apis.VersionApi;
 import io.kubernetes.client.openapi.models.V1Deployment;
 import io.kubernetes.client.util.Config;
 import io.kubernetes.client.util.RetryUtils;
@@ -26,6 +27,7 @@ public final class OfficialStrategy {
     int attempts = task.number("steps");
     task.play(
         client.getBasePath(),
+        () -> new VersionApi(client).getCode().execute(),
         update -> RetryUtils.retryUponConflict(() -> it.attempt(update), attempts),
         error -> error instanceof ApiException api ? Strategy.outcome(api.getCode()) : "unknown");
   }

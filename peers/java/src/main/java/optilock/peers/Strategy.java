@@ -119,8 +119,13 @@ final class Strategy {
     output.println(GSON.toJson(line));
   }
 
-  /** Lets the workers at the object. */
-  void play(String target, Way way, Outcomes outcomes) throws Exception {
+  /**
+   * Lets the workers at the object.
+   *
+   * @param warmUp asks the server something else: a client's first request loads its classes
+   */
+  void play(String target, Request<?> warmUp, Way way, Outcomes outcomes) throws Exception {
+    warmUp.send();
     started = System.nanoTime();
     Map<String, Object> header = new LinkedHashMap<>();
     header.put("version", 1);

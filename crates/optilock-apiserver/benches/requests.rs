@@ -172,6 +172,26 @@ fn put(bencher: Bencher<'_, '_>) {
     });
 }
 
+/// The same with 500 Deployments in turn: what was written last is another one.
+#[divan::bench(sample_size = 1, sample_count = 2000)]
+fn put_in_turn(bencher: Bencher<'_, '_>) {
+    let bench = Bench::new();
+    for n in 0..500 {
+        let body = deployment(&format!("d{n}"), "0");
+        bench.send(&Method::POST, DEPLOYMENTS, JSON, "", &body);
+    }
+    bencher
+        .with_inputs(|| {
+            bench.writes.set(bench.writes.get() + 1);
+            let uri = format!("{DEPLOYMENTS}/d{}", bench.writes.get() % 500);
+            let live = bench.send(&Method::GET, &uri, "", "", &Bytes::new());
+            let mut object: Value = serde_json::from_slice(&live).expect("JSON");
+            object["metadata"]["labels"]["biz-version"] = bench.writes.get().to_string().into();
+            (uri, Bytes::from(object.to_string()))
+        })
+        .bench_local_refs(|(uri, body)| black_box(bench.send(&Method::PUT, uri, JSON, "", body)));
+}
+
 #[divan::bench(sample_size = 1, sample_count = 2000)]
 fn put_status(bencher: Bencher<'_, '_>) {
     let bench = Bench::new();
@@ -260,17 +280,15 @@ mod kube_client {
         });
     }
 
-    #[divan::bench]
+    #[divan::bench(sample_size = 1, sample_count = 2000)]
     fn replace(bencher: Bencher<'_, '_>) {
         let bench = Bench::new();
         let api = deployments(&bench);
-        let live = bench.runtime.block_on(api.get("web"));
-        let live = live.expect("the Deployment");
         bencher
             .with_inputs(|| {
                 bench.writes.set(bench.writes.get() + 1);
-                let mut object = live.clone();
-                object.metadata.resource_version = None;
+                let live = bench.runtime.block_on(api.get("web"));
+                let mut object = live.expect("the Deployment");
                 let labels = object.metadata.labels.get_or_insert_default();
                 labels.insert("biz-version".into(), bench.writes.get().to_string());
                 object

@@ -26,6 +26,7 @@ mod ownership;
 mod prepare;
 mod priority;
 mod read;
+mod recent;
 mod resource;
 mod resources;
 mod review;
@@ -73,6 +74,7 @@ pub(crate) struct Registry {
     resources: RwLock<Arc<Resources>>,
     definitions: custom::Definitions,
     token_key: token::Key,
+    recent: recent::Recent,
     ambient: Arc<Ambient>,
 }
 
@@ -127,6 +129,7 @@ impl Registry {
             resources: RwLock::new(Arc::new(Resources::new(resource::builtin()))),
             definitions: custom::Definitions::default(),
             token_key: token::Key::default(),
+            recent: recent::Recent::default(),
             ambient,
         }
     }

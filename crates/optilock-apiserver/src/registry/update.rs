@@ -1,5 +1,7 @@
 //! update: one loop for PUT, PATCH and every subresource.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde_json::Value;
 
@@ -9,8 +11,8 @@ use super::read::parse_unsigned;
 use super::resource::Part;
 use super::strategy::StatusUpdate;
 use super::{
-    Registry, Resource, Stored, Target, WriteOptions, Written, codec, errors, metadata, ownership,
-    prepare, validate,
+    Registry, Resource, Stored, Target, WriteOptions, Written, codec, custom, errors, metadata,
+    ownership, prepare, validate,
 };
 use crate::managed::{Operation, same_but_for_times};
 use crate::status::Status;
@@ -81,9 +83,10 @@ impl Registry {
                     }
                 }
             };
-            let old = codec::decode_as_stored(resource, &current)?;
-            if !uid.is_empty() && uid != meta_str(&old, "uid") {
-                let live = meta_str(&old, "uid");
+            let old = self.known(target, &current)?;
+            let old = &*old;
+            if !uid.is_empty() && uid != meta_str(old, "uid") {
+                let live = meta_str(old, "uid");
                 return Err(errors::wrong_uid(resource, &target.name, &key, uid, live));
             }
             let converted = if resource.reads_as_stored() {
@@ -91,7 +94,7 @@ impl Registry {
             } else {
                 Some(codec::decode(resource, &current)?)
             };
-            let live = converted.as_ref().unwrap_or(&old);
+            let live = converted.as_ref().unwrap_or(old);
             let mut new = build(Some(live))?;
             check_version(resource, target, &new, current.revision)?;
             prepare::on_write(resource, &mut new);
@@ -103,16 +106,16 @@ impl Registry {
                 new = (conversion.to_storage)(new);
             }
             self.identify(target, &mut new);
-            let mut new = codec::canonical(resource, prepared(resource, part, new, &old, &now))?;
+            let mut new = codec::canonical(resource, prepared(resource, part, new, old, &now))?;
             let lease = match part {
                 Part::Main => {
-                    self.allocate(target, &mut new, Some(&old), options.dry_run)
+                    self.allocate(target, &mut new, Some(old), options.dry_run)
                         .await?
                 }
                 _ => Lease::default(),
             };
             let replaced = self
-                .replace(target, part, new, &old, &current, options)
+                .replace(target, part, new, old, &current, options)
                 .await;
             self.settle(lease, matches!(replaced, Ok(Some(_)))).await;
             // Somebody was faster: the loop reads again. Whether that is a conflict is for the version to say.
@@ -125,12 +128,34 @@ impl Registry {
         }
     }
 
+    /// The object that is stored, in the version in which it would be stored now.
+    fn known(&self, target: &Target, current: &Stored) -> Result<Arc<Value>, Status> {
+        let read = || codec::decode_as_stored(&target.resource, current).map(Arc::new);
+        let Some(known) = self.recent.get(&target.key(), current.revision) else {
+            return read();
+        };
+        #[cfg(debug_assertions)]
+        debug_assert_eq!(Ok(&known), read().as_ref());
+        Ok(known)
+    }
+
+    /// Keeps an object that was written for the next who writes it.
+    fn remember(&self, target: &Target, stored: &Stored, mut object: Value) {
+        // Numbers of custom resources, and of the schemas of theirs, are not read back as they were written: 1.0 as 1.
+        if target.resource.custom.is_none() && !custom::is_definition(&target.resource) {
+            let version = stored.revision.to_string().into();
+            set_meta(&mut object, "resourceVersion", Some(version));
+            let size = stored.bytes.len();
+            self.recent.put(target.key(), stored.revision, size, object);
+        }
+    }
+
     /// Writes `new` in the place of `old`; `None` when that is no longer what is there.
     async fn replace(
         &self,
         target: &Target,
         part: Part,
-        new: Value,
+        mut new: Value,
         old: &Value,
         current: &Stored,
         options: &WriteOptions,
@@ -139,15 +164,13 @@ impl Registry {
         validate::on_update(resource, part, &new, old)?;
         self.admit_update(target, part, old).await?;
         let finished = metadata::is_finished(&new);
-        let bytes = encoded(resource, new, old, current);
-        let stored = |revision| {
-            Some(Stored {
-                bytes: bytes.clone(),
-                revision,
-            })
+        let bytes = encoded(resource, &mut new, old, current);
+        let stored = |revision| Stored {
+            bytes: bytes.clone(),
+            revision,
         };
         if options.dry_run || (bytes == current.bytes && !finished) {
-            return Ok(stored(current.revision));
+            return Ok(Some(stored(current.revision)));
         }
         let expected = Expected::Revision(current.revision);
         let value = (!finished).then(|| bytes.clone());
@@ -155,9 +178,13 @@ impl Registry {
             // The last finalizer went: the answer is the object as it would have been written.
             Ok(_) if finished => {
                 self.release(target, old).await;
-                Ok(stored(current.revision))
+                Ok(Some(stored(current.revision)))
             }
-            Ok(revision) => Ok(stored(revision)),
+            Ok(revision) => {
+                let stored = stored(revision);
+                self.remember(target, &stored, new);
+                Ok(Some(stored))
+            }
             Err(CommitError::Mismatch(_)) => Ok(None),
             Err(error) => Err(errors::unwritten(&error)),
         }
@@ -165,18 +192,29 @@ impl Registry {
 }
 
 /// The bytes to store. A write that changes nothing but the times of its managers changes nothing.
-fn encoded(resource: &Resource, mut new: Value, old: &Value, current: &Stored) -> Bytes {
-    let bytes = codec::encode(resource, &mut new);
+fn encoded(resource: &Resource, new: &mut Value, old: &Value, current: &Stored) -> Bytes {
+    let bytes = codec::encode(resource, new);
+    if differs_before(&bytes, &current.bytes, b"\"managedFields\":") {
+        return bytes;
+    }
     let before = managed(old);
-    let after = managed(&new);
+    let after = managed(new);
     if before != after && same_but_for_times(before, after) {
-        set_meta(&mut new, "managedFields", before.cloned());
-        let quiet = codec::encode(resource, &mut new);
+        let after = after.cloned();
+        set_meta(new, "managedFields", before.cloned());
+        let quiet = codec::encode(resource, new);
         if quiet == current.bytes {
             return quiet;
         }
+        set_meta(new, "managedFields", after);
     }
     bytes
+}
+
+/// Whether two texts differ before a word first occurs in the second.
+fn differs_before(a: &[u8], b: &[u8], word: &[u8]) -> bool {
+    let end = memchr::memmem::find(b, word).unwrap_or(0);
+    a.get(..end) != b.get(..end)
 }
 
 fn managed(object: &Value) -> Option<&Value> {

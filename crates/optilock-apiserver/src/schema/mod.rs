@@ -15,6 +15,7 @@ mod encode;
 mod json;
 mod marshal;
 mod model;
+mod name_index;
 mod nil;
 mod node;
 mod protobuf;

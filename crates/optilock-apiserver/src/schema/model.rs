@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::canonical;
+use super::name_index::NameIndex;
 use super::structural::CustomKind;
 use super::table;
 
@@ -88,8 +89,8 @@ pub(crate) struct StructType {
     pub(crate) fields: Vec<Field>,
     /// Row of a built-in type in the generated table.
     pub(super) row: Option<u16>,
-    /// Indices into `fields`, sorted by JSON name.
-    pub(super) by_json: Vec<u16>,
+    /// Indices into `fields` by JSON name.
+    pub(super) by_json: NameIndex,
     /// Indices of the fields that Go writes also when nobody has set them.
     pub(super) always: Vec<u16>,
     /// Indices of the fields with a default in OpenAPI.
@@ -122,13 +123,11 @@ impl StructType {
             let fitting = all.filter(|(_, field)| fits(field)).map(|(at, _)| at);
             fitting.collect::<Vec<u16>>()
         };
-        let mut by_json = indices(|_| true);
-        by_json.sort_unstable_by_key(|&at| &*fields[usize::from(at)].json);
         Self {
             name: name.into(),
             atomic: false,
             row: None,
-            by_json,
+            by_json: NameIndex::new(fields.iter().map(|field| &*field.json)),
             always: indices(canonical::is_always_written),
             defaulted: indices(|field| field.default.is_some()),
             holding_structs: indices(|field| field.shape.holds_structs()),
@@ -165,11 +164,7 @@ impl StructType {
 
     /// The same with its place in `fields`.
     pub(super) fn field_at(&self, json: &str) -> Option<(usize, &Field)> {
-        let at = self
-            .by_json
-            .binary_search_by(|&i| (*self.fields[usize::from(i)].json).cmp(json))
-            .ok()?;
-        let index = usize::from(self.by_json[at]);
+        let index = self.by_json.find(json, |at| &*self.fields[at].json)?;
         Some((index, &self.fields[index]))
     }
 

@@ -1,0 +1,83 @@
+// Command etcd-load measures compare-and-swaps per second of an etcd: the load of
+// crates/optilock-apiserver/benches/store.rs, with etcd's own client.
+//
+//	etcd-load ENDPOINT SECONDS
+//
+// Each line has the store, what is written (keys: every writer has a key of its own; key: all have one), how many
+// writers, and the rate.
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// The size of a Deployment, roughly.
+const valueBytes = 1500
+
+func main() {
+	if len(os.Args) != 3 {
+		log.Fatal("usage: etcd-load ENDPOINT SECONDS")
+	}
+	seconds, err := strconv.ParseFloat(os.Args[2], 64)
+	if err != nil {
+		log.Fatal(err)
+	}
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{os.Args[1]}, DialTimeout: 10 * time.Second})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+	for _, load := range []string{"keys", "key"} {
+		for _, writers := range []int{1, 8, 32, 128} {
+			rate := swaps(client, load, writers, time.Duration(seconds*float64(time.Second)))
+			fmt.Printf("etcd %s %d %.0f\n", load, writers, rate)
+		}
+	}
+}
+
+// swaps returns the successful swaps per second.
+func swaps(client *clientv3.Client, load string, writers int, limit time.Duration) float64 {
+	value := string(bytes.Repeat([]byte("x"), valueBytes))
+	var done atomic.Int64
+	var all sync.WaitGroup
+	started := time.Now()
+	for writer := range writers {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			key := fmt.Sprintf("/%s-%d/%d", load, writers, writer)
+			if load == "key" {
+				key = fmt.Sprintf("/%s-%d", load, writers)
+			}
+			var revision int64
+			for time.Since(started) < limit {
+				answer, err := client.Txn(context.Background()).
+					If(clientv3.Compare(clientv3.ModRevision(key), "=", revision)).
+					Then(clientv3.OpPut(key, value)).
+					Else(clientv3.OpGet(key)).
+					Commit()
+				if err != nil {
+					log.Fatal(err)
+				}
+				if answer.Succeeded {
+					revision = answer.Header.Revision
+					done.Add(1)
+				} else {
+					revision = answer.Responses[0].GetResponseRange().Kvs[0].ModRevision
+				}
+			}
+		}()
+	}
+	all.Wait()
+	return float64(done.Load()) / time.Since(started).Seconds()
+}

@@ -246,7 +246,9 @@ func (w *walker) said(p property) ([]string, error) {
 	for _, all := range p.AllOf {
 		atomic = atomic || w.openapi[strings.TrimPrefix(all.Ref, "#/components/schemas/")].MapType == "atomic"
 	}
-	if atomic || w.openapi[strings.TrimPrefix(p.Ref, "#/components/schemas/")].MapType == "atomic" {
+	atomic = atomic || w.openapi[strings.TrimPrefix(p.Ref, "#/components/schemas/")].MapType == "atomic"
+	// What a field says of itself goes before what its type says.
+	if atomic && p.MapType != "granular" {
 		words = append(words, "atomic")
 	}
 	enum := p.Enum

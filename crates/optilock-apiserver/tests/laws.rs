@@ -195,11 +195,6 @@ fn custom_spec() -> impl Strategy<Value = Value> {
         ),
         ("c", "[01]".prop_map(Value::from).boxed()),
     ]);
-    // Never empty: kube-apiserver refuses an apply that leaves an object of undeclared members without any.
-    let more = (more, "[01]").prop_map(|(mut more, word)| {
-        more["c"] = word.into();
-        more
-    });
     some(vec![
         ("size", (0..3_i64).prop_map(Value::from).boxed()),
         ("parts", named("[a-c]", part).boxed()),

@@ -3,7 +3,11 @@
 
 mod common;
 
+use std::io::Read;
+
 use common::{Answer, Api, CONFIGMAPS, configmap, version};
+use flate2::read::GzDecoder;
+use http::Method;
 use serde_json::{Value, json};
 
 async fn filled(api: &Api, names: &[&str]) {
@@ -194,4 +198,41 @@ async fn items_of_a_list_do_not_repeat_what_the_list_says() {
     assert!(version(&found["items"][0]) <= version(&found));
     let events = api.get("/apis/events.k8s.io/v1/events").await.expect(200);
     assert_eq!(events["items"], json!([]));
+}
+
+/// Large answers are compressed for those who accept it, small ones for nobody.
+#[tokio::test]
+async fn large_lists_are_compressed_where_that_is_accepted() {
+    let api = Api::new();
+    let mut large = configmap("large");
+    large["data"]["k"] = "x y ".repeat(40_000).into();
+    api.post(CONFIGMAPS, &large).await.expect(201);
+    api.post(CONFIGMAPS, &configmap("small")).await.expect(201);
+    let get = async |path: &str, accepted: &str| {
+        let headers = [("accept-encoding", accepted)];
+        api.call(Method::GET, path, &headers, "").await
+    };
+    let plain = api.get(CONFIGMAPS).await.body;
+    for accepted in ["gzip", "deflate, gzip"] {
+        let answer = get(CONFIGMAPS, accepted).await;
+        assert_eq!(answer.headers["content-encoding"], "gzip");
+        assert_eq!(answer.headers["vary"], "Accept-Encoding");
+        assert!(answer.body.len() < plain.len() / 10);
+        let mut out = Vec::new();
+        GzDecoder::new(&answer.body[..])
+            .read_to_end(&mut out)
+            .unwrap();
+        assert_eq!(out, plain);
+    }
+    for (path, accepted) in [
+        (CONFIGMAPS.to_owned(), "gzip;q=1"),
+        (CONFIGMAPS.to_owned(), "br"),
+        (format!("{CONFIGMAPS}/small"), "gzip"),
+    ] {
+        let answer = get(&path, accepted).await;
+        assert!(
+            !answer.headers.contains_key("content-encoding"),
+            "{path} {accepted}"
+        );
+    }
 }

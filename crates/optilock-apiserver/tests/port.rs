@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::port::Port;
 use common::{CONFIGMAPS, configmap};
 use futures::{StreamExt, TryStreamExt};
@@ -12,6 +14,146 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, PostParams, WatchEvent, WatchParams};
 use kube::{Client, ResourceExt};
 use optilock_apiserver::{ListenError, Server};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+use tokio_tungstenite::client_async;
+use tokio_tungstenite::tungstenite::Message;
+
+/// A connection as any program could make it, with HTTP/1.1.
+async fn connect(port: &Port) -> TlsStream<TcpStream> {
+    let mut roots = RootCertStore::empty();
+    for certificate in port.config().await.root_cert.unwrap() {
+        roots.add(certificate.into()).unwrap();
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = TcpStream::connect(port.address).await.unwrap();
+    let name = "localhost".try_into().unwrap();
+    let connector = TlsConnector::from(Arc::new(config));
+    connector.connect(name, stream).await.unwrap()
+}
+
+/// The request that makes a WebSocket of a watch.
+fn handshake(port: &Port, path: &str) -> http::request::Builder {
+    Request::get(format!("wss://localhost{path}"))
+        .header("host", "localhost")
+        .header("connection", "Upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+        .header("authorization", format!("Bearer {}", port.token))
+}
+
+/// Events are messages of text, or of bytes where the client takes protobuf; the end of the watch closes the socket.
+#[tokio::test]
+async fn a_watch_can_be_a_websocket() {
+    let port = Port::open().await;
+    let api: Api<ConfigMap> = Api::default_namespaced(port.client().await);
+    let object: ConfigMap = serde_json::from_value(configmap("a")).unwrap();
+    api.create(&PostParams::default(), &object).await.unwrap();
+    let path = format!("{CONFIGMAPS}?watch=1");
+    for (accept, first) in [
+        ("application/json", "{\"type\":\"ADDED\""),
+        ("application/vnd.kubernetes.protobuf", "\n\u{5}ADDED"),
+    ] {
+        let request = handshake(&port, &path);
+        let request = request
+            .header("origin", "https://localhost")
+            .header("accept", accept);
+        let stream = connect(&port).await;
+        let (mut socket, answer) = client_async(request.body(()).unwrap(), stream)
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 101);
+        let message = socket.next().await.unwrap().unwrap();
+        assert_eq!(message.is_text(), accept == "application/json");
+        assert!(message.into_data().starts_with(first.as_bytes()));
+    }
+    // A watch that ends.
+    let request = handshake(&port, &format!("{path}&timeoutSeconds=1"));
+    let request = request.header("origin", "https://localhost");
+    let stream = connect(&port).await;
+    let (mut socket, _) = client_async(request.body(()).unwrap(), stream)
+        .await
+        .unwrap();
+    assert!(socket.next().await.unwrap().unwrap().is_text());
+    let Message::Close(Some(frame)) = socket.next().await.unwrap().unwrap() else {
+        panic!("the watch goes on");
+    };
+    assert_eq!(u16::from(frame.code), 1000);
+}
+
+/// Refused as kube-apiserver does it: what is wrong with the watch first.
+#[tokio::test]
+async fn what_is_no_handshake_is_refused() {
+    let port = Port::open().await;
+    let path = format!("{CONFIGMAPS}?watch=1");
+    for (path, header, value, expected) in [
+        (
+            format!("{path}&resourceVersion=x"),
+            "origin",
+            "https://localhost",
+            500,
+        ),
+        (path.clone(), "x-other", "", 403),
+        (path.clone(), "sec-websocket-protocol", "a, b", 400),
+        (path, "sec-websocket-version", "12", 400),
+    ] {
+        let request = handshake(&port, &path);
+        let mut request = request.header("origin", "https://localhost");
+        let headers = request.headers_mut().unwrap();
+        if header == "x-other" {
+            headers.remove("origin");
+        }
+        headers.insert(header, value.parse().unwrap());
+        let mut text = format!("GET {path} HTTP/1.1\r\n");
+        for (name, value) in headers {
+            text += &format!("{name}: {}\r\n", value.to_str().unwrap());
+        }
+        assert_eq!(
+            answer_to(&port, &(text + "\r\n")).await,
+            expected,
+            "{header}: {value}"
+        );
+    }
+}
+
+/// The code of the answer to a request as text.
+async fn answer_to(port: &Port, request: &str) -> u16 {
+    let mut stream = connect(port).await;
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).await.unwrap();
+    let head = std::str::from_utf8(&head).unwrap();
+    head.strip_prefix("HTTP/1.1 ").unwrap().parse().unwrap()
+}
+
+/// Long heads are taken, as Go's server takes them; more fields than anybody sends are not.
+#[tokio::test]
+async fn heads_of_requests_are_bounded() {
+    let port = Port::open().await;
+    let token = &port.token;
+    for (fields, bytes, expected) in [(500, 100, 200), (3, 100_000, 200), (1_100, 1, 431)] {
+        let mut text =
+            format!("GET /version HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n");
+        for n in 0..fields {
+            text += &format!("x-{n}: {}\r\n", "a".repeat(bytes));
+        }
+        text += "\r\n";
+        assert_eq!(
+            answer_to(&port, &text).await,
+            expected,
+            "{fields} fields of {bytes} bytes"
+        );
+    }
+}
 
 fn status_of(error: &kube::Error) -> (u16, &str) {
     match error {

@@ -35,6 +35,20 @@ impl Body {
     pub(crate) fn events(events: impl Stream<Item = Bytes> + Send + 'static) -> Self {
         Self(Inner::Events(Box::pin(events)))
     }
+
+    /// The bytes, where they are all there.
+    pub(super) fn whole(&self) -> Option<&Bytes> {
+        match &self.0 {
+            Inner::Whole(bytes) => bytes.as_ref(),
+            Inner::Events(_) => None,
+        }
+    }
+
+    /// Whether these are events as they happen.
+    #[cfg(feature = "tls")]
+    pub(super) fn is_events(&self) -> bool {
+        matches!(self.0, Inner::Events(_))
+    }
 }
 
 impl From<Bytes> for Body {

@@ -7,6 +7,7 @@
 mod accept;
 mod auth;
 mod body;
+mod compress;
 mod discovery;
 mod format;
 mod indent;
@@ -19,6 +20,8 @@ mod reply;
 mod resource;
 mod route;
 mod service;
+#[cfg(feature = "tls")]
+mod websocket;
 
 pub(crate) use auth::Authentication;
 #[cfg(feature = "tls")]

@@ -150,7 +150,7 @@ impl Patch<'_> {
             self.force,
             now,
         )?;
-        let decoded = Schema::builtin().normalize(&view.ty, &merged);
+        let decoded = Schema::builtin().normalize_merged(&view.ty, &merged);
         let mut value = decoded
             .map_err(|error| {
                 Status::bad_request(format!("the applied object is no {}: {error}", view.kind))

@@ -10,12 +10,14 @@ use bytes::Bytes;
 use http::header::{UPGRADE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper::upgrade::OnUpgrade;
 use tokio::sync::{OnceCell, watch};
 use tower::Service;
 
 use super::accept::Accept;
 use super::auth::Authentication;
 use super::body::Body;
+use super::compress::compress;
 use super::input;
 use super::query::Query;
 use super::reply::Reply;
@@ -138,13 +140,22 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let service = self.clone();
         Box::pin(async move {
-            let (head, body) = request.into_parts();
+            #[cfg_attr(not(feature = "tls"), expect(unused_mut))]
+            let (mut head, body) = request.into_parts();
             let query = Query::parse(head.uri.query());
             let pretty = wants_indentation(&query, &head.headers);
             let accept = Accept::from_headers(&head.headers);
             let reply = service.answer(&head, query, &accept, pretty, body).await;
             let reply = reply.unwrap_or_else(|status| Reply::status(&status, &accept, pretty));
             let mut response = reply.into_response();
+            #[cfg(feature = "tls")]
+            if let Some(connection) = head.extensions.remove::<OnUpgrade>()
+                && response.body().is_events()
+                && wants_websocket(&head.headers)
+            {
+                response = super::websocket::switch(&head.headers, connection, response);
+            }
+            compress(&head.headers, &mut response);
             if head.method == Method::HEAD {
                 // On a port HTTP itself leaves the body out; in process nobody else does.
                 *response.body_mut() = Body::from(Bytes::new());
@@ -181,7 +192,9 @@ impl ApiService {
                 accept,
             )),
             Route::Resource(_)
-                if wants_websocket(&head.headers) && query.flag("watch") == Some(true) =>
+                if wants_websocket(&head.headers)
+                    && head.extensions.get::<OnUpgrade>().is_none()
+                    && query.flag("watch") == Some(true) =>
             {
                 Ok(no_websocket())
             }
@@ -219,7 +232,7 @@ fn wants_websocket(headers: &HeaderMap) -> bool {
         .is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
 }
 
-/// Refuses a WebSocket with an answer that has an end: a client that may do without one waits for it, and then watches
+/// Refuses a WebSocket where there is no connection to make one of, in process, with an answer that has an end: a client that may do without one waits for it, and then watches
 /// by an ordinary request. An error would make it try again first.
 fn no_websocket() -> Reply {
     Reply::text(StatusCode::OK, "")

@@ -35,6 +35,9 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Requests that one HTTP/2 connection may have open. client-go multiplexes all watches of a process.
 const MAX_STREAMS: u32 = 1000;
+/// Bytes that the head of a request may have, and fields in it: Go's HTTP server counts the former alone.
+const MAX_HEAD: usize = 1 << 20;
+const MAX_FIELDS: usize = 1000;
 /// Dead HTTP/2 connections are found out by this.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// Requests that are under way when the server stops get so long to finish.
@@ -205,13 +208,17 @@ where
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT);
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_headers(MAX_FIELDS)
+        .max_buf_size(MAX_HEAD);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEAD as u32)
         .keep_alive_interval(PING_INTERVAL);
-    let serving = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let serving = builder
+        .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service));
     watcher.watch(serving.into_owned()).await
 }
 

@@ -40,6 +40,8 @@ impl<'a> Atom<'a> {
                 item,
             }),
             (Shape::List(item), Some(ListType::Set)) => Self::List(Items { keys: &[], item }),
+            // Whether it is owned as a whole is the field's to say; it may differ from its type.
+            (Shape::Struct(ty), _) => Self::Struct(ty),
             (shape, _) => Self::of_shape(shape),
         }
     }

@@ -152,7 +152,8 @@ impl Schema {
     /// wrong.
     pub(crate) fn settle(&self, ty: &TypeRef, mut value: Value) -> Result<Value, DecodeError> {
         if let Some(custom) = &ty.custom {
-            return structural::normalize(&custom.schema, value).map(|decoded| decoded.value);
+            let settled = structural::normalize_merged(&custom.schema, value);
+            return settled.map(|decoded| decoded.value);
         }
         #[cfg(debug_assertions)]
         let expected = self.normalize(ty, &value)?.value;
@@ -163,6 +164,18 @@ impl Schema {
         #[cfg(debug_assertions)]
         debug_assert_eq!(value, expected, "a part was not canonical");
         Ok(value)
+    }
+
+    /// The same of what an apply has merged, in which a null is for validation to refuse.
+    pub(crate) fn normalize_merged(
+        &self,
+        ty: &TypeRef,
+        value: &Value,
+    ) -> Result<Decoded, DecodeError> {
+        match &ty.custom {
+            Some(custom) => structural::normalize_merged(&custom.schema, value.clone()),
+            None => self.normalize(ty, value),
+        }
     }
 
     /// Appends the canonical JSON of a canonical value of that shape.

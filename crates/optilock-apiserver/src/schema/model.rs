@@ -204,7 +204,7 @@ pub(crate) struct Field {
     pub(crate) list_type: Option<ListType>,
     /// `x-kubernetes-list-map-keys`.
     pub(crate) list_map_keys: Vec<Box<str>>,
-    /// `x-kubernetes-map-type: atomic`, on the field or on the struct that it holds.
+    /// `x-kubernetes-map-type: atomic`, on the field, or on the struct that it holds if the field says nothing.
     pub(crate) atomic: bool,
     /// Allowed values, where OpenAPI lists them; of a list, those of its items.
     pub(crate) enum_values: Vec<Box<str>>,

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 /// A server on a port of its own, stopped when it is dropped.
 pub struct Port {
     pub kubeconfig: Kubeconfig,
+    pub token: String,
     pub address: SocketAddr,
     pub stop: Option<oneshot::Sender<()>>,
     pub serving: JoinHandle<()>,
@@ -20,7 +21,12 @@ impl Port {
     pub async fn open() -> Self {
         let server = Server::builder().controllers([]).build();
         let listener = server.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let kubeconfig = Kubeconfig::from_yaml(&listener.kubeconfig()).unwrap();
+        let text = listener.kubeconfig();
+        let kubeconfig = Kubeconfig::from_yaml(&text).unwrap();
+        let token = text
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("token: "));
+        let token = token.unwrap().to_owned();
         let address = listener.local_addr();
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(listener.serve_until(async {
@@ -29,6 +35,7 @@ impl Port {
         }));
         Self {
             kubeconfig,
+            token,
             address,
             stop: Some(stop),
             serving,

@@ -26,8 +26,27 @@ pub(in crate::schema) fn decode(
 /// The same of a document that is parsed already.
 pub(in crate::schema) fn normalize(
     schema: &Structural,
-    mut value: Value,
+    value: Value,
 ) -> Result<Decoded, DecodeError> {
+    pruned(schema, value, Nulls::Drop)
+}
+
+/// The same of what was merged here. A null in it is what became of a value, and left for validation to refuse.
+pub(in crate::schema) fn normalize_merged(
+    schema: &Structural,
+    value: Value,
+) -> Result<Decoded, DecodeError> {
+    pruned(schema, value, Nulls::Keep)
+}
+
+/// What happens to nulls that the schema does not allow and has no default for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Nulls {
+    Drop,
+    Keep,
+}
+
+fn pruned(schema: &Structural, mut value: Value, nulls: Nulls) -> Result<Decoded, DecodeError> {
     let mut complaints = Vec::new();
     let Value::Object(object) = &mut value else {
         return Err(DecodeError::Type(
@@ -36,7 +55,7 @@ pub(in crate::schema) fn normalize(
     };
     metadata(object, &mut complaints)?;
     let mut unknown = Vec::new();
-    members(schema, object, true, "", &mut unknown);
+    members(schema, object, true, "", nulls, &mut unknown);
     unknown.sort_unstable();
     complaints.extend(
         unknown
@@ -82,12 +101,13 @@ fn child(path: &str, name: &str) -> String {
     }
 }
 
-/// Drops members that the schema does not know, and nulls that it does not allow and has no default for.
+/// Drops members that the schema does not know, and nulls if they are not to be kept.
 fn members(
     schema: &Structural,
     object: &mut Map<String, Value>,
     is_resource: bool,
     path: &str,
+    nulls: Nulls,
     unknown: &mut Vec<String>,
 ) {
     let given = |name: &str| is_resource && (TYPE_META.contains(&name) || name == "metadata");
@@ -101,10 +121,10 @@ fn members(
             .or(schema.additional.as_deref());
         match inner {
             Some(inner) if value.is_null() && !inner.nullable && !is_any(inner) => {
-                inner.default.is_some()
+                nulls == Nulls::Keep || inner.default.is_some()
             }
             Some(inner) => {
-                prune(inner, value, &child(path, name), unknown);
+                prune(inner, value, &child(path, name), nulls, unknown);
                 true
             }
             None if schema.preserves_unknown => true,
@@ -121,15 +141,28 @@ fn is_any(schema: &Structural) -> bool {
     schema.kind.is_empty() && schema.preserves_unknown
 }
 
-fn prune(schema: &Structural, value: &mut Value, path: &str, unknown: &mut Vec<String>) {
+fn prune(
+    schema: &Structural,
+    value: &mut Value,
+    path: &str,
+    nulls: Nulls,
+    unknown: &mut Vec<String>,
+) {
     match value {
         Value::Object(object) => {
-            members(schema, object, schema.embedded_resource, path, unknown);
+            members(
+                schema,
+                object,
+                schema.embedded_resource,
+                path,
+                nulls,
+                unknown,
+            );
         }
         Value::Array(items) => {
             if let Some(schema) = &schema.items {
                 for (at, item) in items.iter_mut().enumerate() {
-                    prune(schema, item, &format!("{path}[{at}]"), unknown);
+                    prune(schema, item, &format!("{path}[{at}]"), nulls, unknown);
                 }
             }
         }

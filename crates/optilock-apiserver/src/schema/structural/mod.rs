@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-pub(super) use decode::{decode, normalize};
+pub(super) use decode::{decode, normalize, normalize_merged};
 pub(crate) use defaults::fill as fill_defaults;
 
 use super::TypeRef;

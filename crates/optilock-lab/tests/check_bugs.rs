@@ -117,8 +117,7 @@ fn version_going_back() {
     caught(Bug::VersionBack, &[Rule::VersionBack]);
 }
 
-/// A refusal that no correct server could have answered is always caught. Where the next write had begun before the refusal was
-/// there, or nobody has recorded it, a correct server could have answered the same.
+/// What is missed has a reason: the next write had begun before the refusal was there, or nobody has recorded it or its answer.
 #[test]
 fn spurious_conflict() {
     caught(Bug::SpuriousConflict, &[Rule::SpuriousConflict]);

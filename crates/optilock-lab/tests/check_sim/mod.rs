@@ -98,6 +98,8 @@ pub(crate) enum Excuse {
     UnderWay,
     /// The write that came next is in nobody's records, so that it may have come before.
     Unrecorded,
+    /// The answer to the write that came next was lost: the checker goes by acknowledged writes.
+    AnswerLost,
 }
 
 impl Excuse {
@@ -121,10 +123,13 @@ impl Excuse {
         let Some(author) = &next.op_id else {
             return Some(Self::Unrecorded);
         };
-        let mut writes = operations().filter(|op| op.is_write() && op.op_id == *author);
-        writes
-            .any(|op| op.base == Some(ResourceVersion(refusal.base)) && op.invoke_ns <= returned)
-            .then_some(Self::UnderWay)
+        let writes = || operations().filter(|op| op.is_write() && op.op_id == *author);
+        let base = Some(ResourceVersion(refusal.base));
+        if writes().any(|op| op.base == base && op.invoke_ns <= returned) {
+            return Some(Self::UnderWay);
+        }
+        let acknowledged = writes().any(|op| op.base == base && op.outcome == Outcome::Applied);
+        (!acknowledged).then_some(Self::AnswerLost)
     }
 }
 

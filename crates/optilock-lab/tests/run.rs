@@ -230,11 +230,28 @@ fn warm_up_and_time_limit_hold() {
     let summary = run(endless);
     assert_eq!(summary.took_ns, 500_000_000);
     assert!(summary.stopped.is_some() && summary.verdict.ok);
+    // What was under way may still come to the object.
+    assert_eq!(summary.updates.unknown, 3);
 
     let mut timed = plan("once", Workload::of(Change::Counter), 3, 1);
     timed.until = Until::Elapsed(Duration::from_secs(1));
     let summary = run(timed);
     assert!(summary.stopped.is_none() && summary.updates.begun > 100);
+}
+
+#[test]
+fn runs_that_are_stopped_are_judged_rightly() {
+    for seed in 0..8 {
+        for strategy in ["retry-on-conflict", "optilock", "combined", "merge-patch"] {
+            let mut stopped = plan(strategy, Workload::of(Change::Counter), 8, u64::MAX);
+            stopped.seed = seed;
+            stopped.time_limit = Duration::from_millis(200 + seed);
+            let summary = run(stopped);
+            assert!(summary.stopped.is_some(), "{strategy}, seed {seed}");
+            assert!(summary.verdict.ok, "{strategy}, seed {seed}: {summary:?}");
+            assert_eq!(summary.counter.excess, 0, "{strategy}, seed {seed}");
+        }
+    }
 }
 
 #[test]

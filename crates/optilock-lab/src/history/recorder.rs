@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use http::{Request, Response, StatusCode};
 use kube::{Client, client::Body};
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     Header, History, Operation, Outcome, Record, ResourceVersion, Span, Verb,
@@ -55,6 +55,8 @@ pub struct Recorder {
 struct Books {
     started: Instant,
     known: Mutex<Known>,
+    /// How many requests are under way.
+    open: watch::Sender<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +82,7 @@ impl Recorder {
         let books = Books {
             started: Instant::now(),
             known: Mutex::default(),
+            open: watch::Sender::new(0),
         };
         Self {
             books: Arc::new(books),
@@ -99,6 +102,18 @@ impl Recorder {
     /// The time on its clock.
     pub(crate) fn now_ns(&self) -> u64 {
         self.books.now()
+    }
+
+    /// Resolves when no request is under way, so that the [`history`](Self::history) is whole.
+    pub(crate) async fn settled(&self) {
+        // The sender is in the books, which are here.
+        drop(
+            self.books
+                .open
+                .subscribe()
+                .wait_for(|&open| open == 0)
+                .await,
+        );
     }
 
     /// What was recorded so far. Requests that are under way are not in it.
@@ -141,6 +156,7 @@ struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     fn begin(books: &'a Books, asked: Asked, origin: Option<Origin>, sent: Told) -> Self {
+        books.open.send_modify(|open| *open += 1);
         Self {
             books,
             asked,
@@ -309,6 +325,8 @@ impl Drop for Entry<'_> {
         if let Some(operation) = self.operation(&mut known, returned) {
             known.records.push(Record::Operation(operation));
         }
+        drop(known);
+        self.books.open.send_modify(|open| *open -= 1);
     }
 }
 

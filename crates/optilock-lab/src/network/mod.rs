@@ -9,4 +9,5 @@ mod relay;
 pub use fault::{Fault, FaultError, FaultKind};
 pub use leg::Leg;
 pub use pass::{Answer, Network};
+pub(crate) use relay::refusal;
 pub use relay::relay;

@@ -61,7 +61,7 @@ fn hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-fn refusal(code: StatusCode, what: &'static str) -> Answer {
+pub(crate) fn refusal(code: StatusCode, what: &'static str) -> Answer {
     let never = |never: Infallible| -> BoxError { match never {} };
     let body = Full::new(Bytes::from_static(what.as_bytes())).map_err(never);
     let mut answer = Response::new(body.boxed_unsync());

@@ -5,16 +5,19 @@ use std::{
     future::pending,
     io::{self, Write},
     net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use http::Request;
+use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use optilock_apiserver::Port;
 use parking_lot::Mutex;
 use tempfile::NamedTempFile;
-use tokio::io::AsyncReadExt;
+use tokio::{io::AsyncReadExt, time::Instant};
 use tower::{Layer, Service};
 
 use super::{
@@ -24,6 +27,7 @@ use super::{
 use crate::{
     Error, Network, Peer, PeerProblem,
     history::{Operation, Outcome, Recorder, Verb},
+    network::refusal,
     peer::{Said, Task},
     relay,
     route::Route,
@@ -35,7 +39,14 @@ const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCA
 /// How much is read at once of what a peer writes.
 const BUFFER: usize = 64 << 10;
 
-/// Lets a peer's workers at an object. What it asks goes through the network like the requests of the lab's own workers, and
+/// How long a peer has after the time limit to end its updates, and to write down what became of them.
+pub(super) const GRACE: Duration = Duration::from_secs(3);
+
+/// Lets a peer's workers at an object; whether it had to be stopped. After the time limit its requests are refused for
+/// good, so that it gives its updates up and tells the whole history: of a peer that was killed nobody would know what it had
+/// under way.
+///
+/// What it asks goes through the network like the requests of the lab's own workers, and
 /// is counted in the ledger whatever it tells.
 pub(super) async fn race(
     (peer, plan, name): (&Peer, &Plan, &str),
@@ -43,7 +54,9 @@ pub(super) async fn race(
     recorder: &Recorder,
     ledger: &Arc<Ledger>,
     said: &Mutex<Said>,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
+    let end = Instant::now() + plan.time_limit;
+    let is_stopped = Arc::new(AtomicBool::new(false));
     let failed = |problem| Error::Peer {
         peer: peer.name().to_owned(),
         problem,
@@ -59,9 +72,19 @@ pub(super) async fn race(
     let meter = MeterLayer::new(ledger.probe(Actor::Shared));
     let passed = tower::service_fn(move |request| relay(network.clone(), request));
     let counted = meter.layer(passed.clone());
+    let stop = Arc::clone(&is_stopped);
     let service = tower::service_fn(move |request: Request<Incoming>| {
         let (mut counted, mut passed) = (counted.clone(), passed.clone());
+        let is_late = Instant::now() >= end;
+        if is_late {
+            stop.store(true, Ordering::Relaxed);
+        }
         async move {
+            if is_late {
+                // No client sends again what is forbidden.
+                let why = "the time limit of the run was reached";
+                return Ok(refusal(StatusCode::FORBIDDEN, why));
+            }
             match Route::of(request.method(), request.uri()) {
                 Some(_) => counted.call(request).await,
                 // What a client asks for itself, as the server's version.
@@ -99,9 +122,10 @@ pub(super) async fn race(
         read.map_err(|error| failed(PeerProblem::History(error)))
     };
     tokio::select! {
-        ended = program => ended,
-        () = port.serve_until(service, pending()) => Ok(()),
+        ended = program => ended?,
+        () = port.serve_until(service, pending()) => {}
     }
+    Ok(is_stopped.load(Ordering::Relaxed))
 }
 
 /// Counts and times the updates that a peer's workers tell of: the attempts of one have one op-id.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::{Percentiles, Progress, UpdateCounts};
 
@@ -34,11 +35,44 @@ struct Entry {
     ended: Ended,
 }
 
+/// An operation that is under way.
+#[derive(Debug)]
+pub(super) struct Open<'a> {
+    tally: &'a Tally,
+    worker: usize,
+    due: Instant,
+    begun: Instant,
+    /// Until something better is known: what becomes of it when its worker is stopped now. A write may be on its way.
+    pub(super) ended: Ended,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        let (took, busy) = (self.due.elapsed(), self.begun.elapsed());
+        self.tally.push(self.worker, took, busy, self.ended);
+    }
+}
+
 impl Tally {
     pub(super) fn new(progress: &Progress) -> Self {
         Self {
             entries: Mutex::default(),
             progress: progress.clone(),
+        }
+    }
+
+    /// Begins an operation, which should have begun when it was due. It is counted when this is dropped.
+    pub(super) fn open(&self, worker: usize, due: Instant, is_read: bool) -> Open<'_> {
+        Open {
+            tally: self,
+            worker,
+            due,
+            begun: Instant::now(),
+            ended: if is_read {
+                Ended::Abandoned
+            } else {
+                Ended::Unknown
+            },
         }
     }
 

@@ -39,6 +39,9 @@ use crate::{
 /// Objects that are created, read or deleted at once.
 const AT_ONCE: usize = 16;
 
+/// How long the last answers of a run that was stopped may take.
+const SETTLING: Duration = Duration::from_secs(5);
+
 /// How often a server is asked whether it is still there.
 const PULSE: Duration = Duration::from_secs(1);
 
@@ -195,24 +198,21 @@ impl Trial {
         if plan.warm_up > 0 {
             let part = Part::new(self, &client, bucket.clone(), &Ledger::open());
             let schedule = Schedule::of_warm_up(plan);
-            part.race(
-                schedule,
-                &mut rng,
-                &Arc::new(Tally::new(&Progress::default())),
-                0,
-            )
-            .await?;
+            let uncounted = Arc::new(Tally::new(&Progress::default()));
+            ended(&mut part.set_off(schedule, &mut rng, &uncounted, 0)).await?;
         }
         let initial = self.sum(&server).await?;
         let tally = Arc::new(Tally::new(&self.progress));
         let ledger = Ledger::open();
         self.progress.start(&ledger);
+        let limit = plan.time_limit;
         let mut account;
         let stopped;
         if let Some(peer) = &plan.peer {
             let task = (peer, plan, self.names[0].as_str());
             let race = peer::race(task, network, &self.recorder, &ledger, &self.said);
-            stopped = self.limited(race).await?;
+            let raced = self.limited(limit + peer::GRACE, race).await?;
+            stopped = raced.is_none_or(|is_stopped| is_stopped);
             account = ledger.account();
             let (records, _) = self.said.lock().records();
             let operations = records.into_iter().filter_map(|record| match record {
@@ -223,31 +223,36 @@ impl Trial {
         } else {
             let part = Part::new(self, &client, bucket, &ledger);
             ledger.start();
-            let race = part.race(Schedule::of(plan), &mut rng, &tally, plan.warm_up);
-            stopped = self.limited(race).await?;
+            let mut workers = part.set_off(Schedule::of(plan), &mut rng, &tally, plan.warm_up);
+            let raced = self.limited(limit, ended(&mut workers)).await;
+            // Those who are stopped say in the history and the tally what they were at, before these are read.
+            workers.shutdown().await;
+            stopped = raced?.is_none();
             account = ledger.account();
         }
         bystanders.shutdown().await;
+        if stopped {
+            // A combined write may be under way without any worker. An answer that never comes isn't waited for.
+            drop(timeout(SETTLING, self.recorder.settled()).await);
+        }
+        let stopped = stopped.then(|| format!("the time limit of {limit:?} was reached"));
         let last = self.sum(&server).await?;
         Ok(self.summary(&tally, &account, (initial, last), stopped))
     }
 
-    /// Ends a race that takes too long; why it was ended, if it was.
-    async fn limited(
+    /// What a race comes to, or none where it takes too long.
+    async fn limited<T>(
         &self,
-        race: impl Future<Output = Result<(), Error>>,
-    ) -> Result<Option<String>, Error> {
-        let limit = self.plan.time_limit;
+        limit: Duration,
+        race: impl Future<Output = Result<T, Error>>,
+    ) -> Result<Option<T>, Error> {
         let raced = tokio::select! {
             biased;
             raced = timeout(limit, race) => raced,
             // Workers that never give up would go on until the limit.
             error = self.gone() => return Err(error.into()),
         };
-        match raced {
-            Ok(raced) => raced.map(|()| None),
-            Err(_) => Ok(Some(format!("the time limit of {limit:?} was reached"))),
-        }
+        raced.ok().transpose()
     }
 
     /// Resolves when the server can't be reached any more, faults of the network apart: it is asked twice.
@@ -438,13 +443,13 @@ impl<'a> Part<'a> {
     }
 
     /// Lets all workers at the objects until the schedule ends; a worker's updates are numbered from `first`.
-    async fn race(
+    fn set_off(
         &self,
         schedule: Schedule,
         rng: &mut StdRng,
         tally: &Arc<Tally>,
         first: u64,
-    ) -> Result<(), Error> {
+    ) -> JoinSet<()> {
         let schedule = Arc::new(schedule);
         let mut workers = JoinSet::new();
         for index in 0..self.plan.workers {
@@ -462,11 +467,16 @@ impl<'a> Part<'a> {
             };
             workers.spawn(shift.work());
         }
-        while let Some(ended) = workers.join_next().await {
-            ended.map_err(Error::Worker)?;
-        }
-        Ok(())
+        workers
     }
+}
+
+/// Waits for all workers.
+async fn ended(workers: &mut JoinSet<()>) -> Result<(), Error> {
+    while let Some(worker) = workers.join_next().await {
+        worker.map_err(Error::Worker)?;
+    }
+    Ok(())
 }
 
 /// One worker's part of a run.
@@ -492,12 +502,12 @@ impl Shift {
             if due > Instant::now() {
                 sleep_until(due).await;
             }
-            let begun = Instant::now();
             let object = self.pick();
             let worker = self.seat.worker(&object, self.first + done, events.clone());
             self.seat.probe.begin_update(self.first + done);
             let is_read = self.reads > 0.0 && self.rng.random_bool(self.reads);
-            let ended = if is_read {
+            let mut entry = self.tally.open(self.index, due, is_read);
+            entry.ended = if is_read {
                 match worker.api().get(worker.name()).await {
                     Ok(_) => Ended::Read,
                     Err(_) => Ended::Abandoned,
@@ -511,8 +521,7 @@ impl Shift {
                 }
             };
             self.seat.probe.enter(Activity::Idle);
-            self.tally
-                .push(self.index, due.elapsed(), begun.elapsed(), ended);
+            drop(entry);
             done += 1;
         }
     }

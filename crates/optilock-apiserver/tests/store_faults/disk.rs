@@ -67,11 +67,6 @@ impl Disk {
         })))
     }
 
-    /// Whether power was lost.
-    pub fn is_dead(&self) -> bool {
-        self.0.lock().dead
-    }
-
     /// What is on the disk when the machine starts again: what was synced, and of the rest some, in any order, the last
     /// of it torn.
     pub fn after_power_loss(&self) -> Vec<u8> {

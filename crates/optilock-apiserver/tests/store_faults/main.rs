@@ -13,6 +13,7 @@ use std::collections::btree_map::Entry;
 use std::env;
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use disk::{Disk, Fault, Plan};
@@ -28,6 +29,12 @@ use tokio::runtime::Builder;
 const KEYS: usize = 12;
 /// Lives of a store, each of which ends in a fault.
 const LIVES: u64 = 3;
+
+/// A process may be stopped for as long as one likes in the middle of a case.
+const FOREVER: Retention = Retention {
+    age: Duration::MAX,
+    events: usize::MAX,
+};
 
 /// What writers and watchers know of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -205,8 +212,10 @@ async fn case(seed: u64, plan: &dyn Fn(&mut StdRng) -> Plan) -> Result<(), Strin
     let mut content = Vec::new();
     for life in 0..LIVES {
         let plan = plan(&mut random);
+        let existed = !content.is_empty();
         let disk = Disk::new(content, plan, random.random());
-        match RedbStore::with_backend(disk.clone(), Retention::default()) {
+        let mut made = true;
+        match RedbStore::with_backend(disk.clone(), FOREVER) {
             Ok(store) => {
                 compare(&store, &outside)
                     .await
@@ -216,15 +225,15 @@ async fn case(seed: u64, plan: &dyn Fn(&mut StdRng) -> Plan) -> Result<(), Strin
                     .map_err(|error| format!("life {life}: {error}"))?;
             }
             // The fault struck while the file was opened.
-            Err(OpenError::Io { .. }) => {}
+            Err(OpenError::Io { .. }) => made = existed,
             Err(error) => return Err(format!("life {life}: {error}")),
         }
         content = match plan.fault {
             Fault::PowerLoss => disk.after_power_loss(),
             Fault::Error(_) => disk.after_restart(),
         };
-        // A file that lost power while it was made is no store yet; `RedbStore::open` makes it under another name.
-        if outside.certain.is_empty() && plan.fault == Fault::PowerLoss && disk.is_dead() {
+        // What failed while it was made is no store yet; `RedbStore::open` makes it under another name.
+        if !made {
             content.clear();
         }
     }
@@ -234,7 +243,7 @@ async fn case(seed: u64, plan: &dyn Fn(&mut StdRng) -> Plan) -> Result<(), Strin
         honest: true,
     };
     let disk = Disk::new(content, healthy, 0);
-    let store = RedbStore::with_backend(disk, Retention::default()).map_err(text)?;
+    let store = RedbStore::with_backend(disk, FOREVER).map_err(text)?;
     compare(&store, &outside).await?;
     let newest = outside.certain.last_key_value().map_or(0, |last| *last.0);
     let next = store.commit("/new", Expected::Absent, Some(outside.value()));

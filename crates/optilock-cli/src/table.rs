@@ -62,9 +62,15 @@ impl Table {
                 .collect();
             cells.join(GAP).trim_end().to_owned()
         };
+        // The title of a table comes first, those of its parts below the headers that they share.
         let mut lines = vec![line(headers)];
         for group in &self.groups {
-            lines.push(group.title.clone());
+            let at = if self.groups.len() == 1 {
+                0
+            } else {
+                lines.len()
+            };
+            lines.insert(at, group.title.clone());
             let rows = group.rows.iter();
             lines.extend(rows.map(|row| line(row.iter().map(String::as_str).collect())));
         }

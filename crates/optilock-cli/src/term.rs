@@ -68,7 +68,7 @@ impl Screen {
             .try_for_each(|line| self.line(role, line))
     }
 
-    /// Prints a table, its headers emphasised.
+    /// Prints a table, its first line emphasised: its title, or the headers that its parts share.
     pub(crate) fn table(&self, table: &Table) -> io::Result<()> {
         for (index, line) in table.lines(self.width).iter().enumerate() {
             let role = if index == 0 { Role::Title } else { Role::Plain };

@@ -178,6 +178,7 @@ impl Trial {
 
     async fn run_once(&self) -> Result<RunSummary, Error> {
         let plan = &self.plan;
+        let limit = plan.time_limit;
         let server = self.recorder.record(self.target.client());
         self.create(&server).await?;
 
@@ -199,13 +200,15 @@ impl Trial {
             let part = Part::new(self, &client, bucket.clone(), &Ledger::open());
             let schedule = Schedule::of_warm_up(plan);
             let uncounted = Arc::new(Tally::new(&Progress::default()));
-            ended(&mut part.set_off(schedule, &mut rng, &uncounted, 0)).await?;
+            let mut workers = part.set_off(schedule, &mut rng, &uncounted, 0);
+            let raced = self.limited(limit, ended(&mut workers)).await;
+            workers.shutdown().await;
+            raced?;
         }
         let initial = self.sum(&server).await?;
         let tally = Arc::new(Tally::new(&self.progress));
         let ledger = Ledger::open();
         self.progress.start(&ledger);
-        let limit = plan.time_limit;
         let mut account;
         let stopped;
         if let Some(peer) = &plan.peer {

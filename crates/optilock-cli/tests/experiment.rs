@@ -7,7 +7,7 @@ mod common;
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     pin::pin,
     process::{Child, Stdio},
 };
@@ -193,25 +193,25 @@ impl Drop for Proxy {
     }
 }
 
+/// A proxy before a server that makes these faults, and its kubeconfig.
+fn faulty(serve: &Serve, faults: &[&str]) -> (Proxy, PathBuf) {
+    let out = serve.directory.path().join("faulty");
+    let mut args = vec!["proxy", "--to", serve.kubeconfig(), "--kubeconfig"];
+    args.extend([text(&out), "--seed", "1"]);
+    args.extend(faults.iter().flat_map(|fault| ["--fault", fault]));
+    let mut proxy = Proxy(optilock(&args).stderr(Stdio::piped()).spawn().unwrap());
+    wait_for(&mut proxy.0, "listening on ");
+    (proxy, out)
+}
+
 #[test]
 fn through_the_proxy_kubes_default_client_doubles_updates_and_optilock_does_not() {
     let serve = Serve::start();
-    let out = serve.directory.path().join("faulty");
-    let mut command = optilock(&[
-        "proxy",
-        "--to",
-        serve.kubeconfig(),
-        "--kubeconfig",
-        text(&out),
-        "--seed",
-        "1",
-        "--fault",
+    let faults = [
         "504-after-commit:p=0.3:verb=update",
-        "--fault",
         "drop-answer:p=0.1:verb=create:nth=999",
-    ]);
-    let mut proxy = Proxy(command.stderr(Stdio::piped()).spawn().unwrap());
-    wait_for(&mut proxy.0, "listening on ");
+    ];
+    let (_proxy, out) = faulty(&serve, &faults);
     let json = serve.directory.path().join("json");
     let compare = |strategy: &str| {
         let said = run(&[
@@ -293,20 +293,8 @@ async fn client(kubeconfig: &Path) -> Client {
 #[test]
 fn a_watch_through_the_proxy_tells_every_event_at_once() {
     let serve = Serve::start();
-    let out = serve.directory.path().join("faulty");
-    let mut command = optilock(&[
-        "proxy",
-        "--to",
-        serve.kubeconfig(),
-        "--kubeconfig",
-        text(&out),
-        "--fault",
-        "drop-answer:p=0.5:verb=patch",
-        "--fault",
-        "delay:verb=get:for=5ms",
-    ]);
-    let mut proxy = Proxy(command.stderr(Stdio::piped()).spawn().unwrap());
-    wait_for(&mut proxy.0, "listening on ");
+    let faults = ["drop-answer:p=0.5:verb=patch", "delay:verb=get:for=5ms"];
+    let (_proxy, out) = faulty(&serve, &faults);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let maps: Api<ConfigMap> = Api::namespaced(client(&out).await, "default");

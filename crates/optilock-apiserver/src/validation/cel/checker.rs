@@ -411,19 +411,13 @@ fn literal_type(literal: &LiteralValue) -> Type {
 /// The type that a name stands for.
 fn named_type(name: &str) -> Option<Type> {
     Some(match name {
-        "bool" => Type::Bool,
-        "int" => Type::Int,
-        "uint" => Type::Uint,
-        "double" => Type::Double,
-        "string" => Type::String,
-        "bytes" => Type::Bytes,
         "null_type" => Type::Null,
         "list" => Type::list(Type::Dyn),
         "map" => Type::map(Type::Dyn, Type::Dyn),
         "type" => Type::Kind(Arc::new(Type::Dyn)),
         "google.protobuf.Duration" => Type::Duration,
         "google.protobuf.Timestamp" => Type::Timestamp,
-        _ => return None,
+        _ => return Type::basic(name),
     })
 }
 

@@ -93,12 +93,6 @@ fn one_type(text: &'static str) -> Option<(Type, &'static str)> {
         .unwrap_or(text.len());
     let (name, rest) = text.split_at(end);
     let plain = match name {
-        "bool" => Type::Bool,
-        "int" => Type::Int,
-        "uint" => Type::Uint,
-        "double" => Type::Double,
-        "string" => Type::String,
-        "bytes" => Type::Bytes,
         "duration" => Type::Duration,
         "timestamp" => Type::Timestamp,
         "dyn" => Type::Dyn,
@@ -117,7 +111,7 @@ fn one_type(text: &'static str) -> Option<(Type, &'static str)> {
             };
             return Some((ty, rest.strip_prefix(')')?));
         }
-        _ => return None,
+        _ => Type::basic(name)?,
     };
     // `string(…)` is a call, and `string.size()` one on a string.
     (!rest.starts_with('(')).then_some((plain, rest))

@@ -33,6 +33,19 @@ pub(super) enum Type {
 }
 
 impl Type {
+    /// The type that CEL itself calls so, of those that are made of no others.
+    pub(super) fn basic(name: &str) -> Option<Self> {
+        Some(match name {
+            "bool" => Self::Bool,
+            "int" => Self::Int,
+            "uint" => Self::Uint,
+            "double" => Self::Double,
+            "string" => Self::String,
+            "bytes" => Self::Bytes,
+            _ => return None,
+        })
+    }
+
     pub(super) fn list(of: Self) -> Self {
         Self::List(Arc::new(of))
     }

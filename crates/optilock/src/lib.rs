@@ -4,7 +4,7 @@
 //!
 //! | you want to | look at |
 //! |---|---|
-//! | change an object | [`update`](update()), [`Update`] and its options |
+//! | change an object | [`update`](update()), [`Update`] and its options; its scale: [`update_scale`] |
 //! | know what it took and who won instead | [`Updated`], [`Effort`], [`UpdateError`], [`Winner`] |
 //! | update one object from many tasks | [`Combiner`], [`Combiners`], [`Combined`]; with one write for each, [`Contention`] |
 //! | create an object or change it | [`Update::or_create`] |
@@ -60,7 +60,7 @@ pub use outcome::Outcome;
 pub use retry::{Retry, RetryError, exponential_backoff, on_error, retry_on_conflict};
 pub use update::{
     Doubt, Effort, Event, Evidence, Reason, Target, Unresolved, Update, UpdateError, Updated,
-    Winner, resolve, update,
+    Winner, resolve, update, update_scale,
 };
 
 /// Any error: what a closure of [`update`](update()) may return, with `?` or with `.into()`.

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::combiner::Shared;
 use super::member::{Member, Verdict};
-use crate::update::{Base, Reason, Target, UpdateError, update};
+use crate::update::{Base, Endpoint, Reason, Target, UpdateError, update};
 use crate::{BoxError, measure};
 
 /// Keeps writing for whoever comes, until nobody has come for a while.
@@ -20,7 +20,7 @@ where
     K: Resource + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     let abandoned = Abandoned(&shared);
-    let target = Target::new(&shared.common.api, &shared.name);
+    let target = Target::new(&Endpoint::of(&shared.common.api), &shared.name);
     let mut object = None;
     loop {
         // All who are ready now come along.

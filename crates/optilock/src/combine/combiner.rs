@@ -15,7 +15,7 @@ use super::batch::drive;
 use super::keyed::Registry;
 use super::member::{Change, Once};
 use super::queue::Queue;
-use crate::update::{ATTEMPT_TIMEOUT, Reason, TIMEOUT, Target, UpdateError};
+use crate::update::{ATTEMPT_TIMEOUT, Endpoint, Reason, TIMEOUT, Target, UpdateError};
 use crate::{BoxError, Carrier, Effort, OpId};
 
 /// Many tasks update one object through one handle: their closures are applied in order of arrival to
@@ -200,7 +200,7 @@ impl<K> Combiner<K> {
     {
         let shared = &self.0;
         let failed = |reason| {
-            let target = Target::new(&shared.common.api, &shared.name);
+            let target = Target::new(&Endpoint::of(&shared.common.api), &shared.name);
             UpdateError::new(target, None, Effort::default(), reason)
         };
         let places = Arc::clone(&shared.places);

@@ -7,8 +7,8 @@ use kube::core::ObjectMeta;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::OpId;
 use super::ring::Ring;
+use super::{OpId, Pending};
 
 /// The annotation that holds the op-ids when nobody says otherwise.
 const ANNOTATION: &str = "optilock.dev/ops";
@@ -91,18 +91,20 @@ impl Carrier {
         }
     }
 
-    /// Whose write made this version of an object out of `base`, if it was a single write.
-    pub(crate) fn claim(&self, base: &ObjectMeta, version: &ObjectMeta, id: &OpId) -> Claim {
-        if self.found_in(version, id) {
+    /// Whose write made this version of an object out of the base of `pending`, if it was a single write.
+    pub(crate) fn claim(&self, pending: &Pending, version: &ObjectMeta) -> Claim {
+        if self.found_in(version, &pending.op_id) {
             return Claim::Ours;
         }
         match self {
+            // Most kinds' subresources take over no annotations, ours as little as others'.
+            Self::Annotation(_) if pending.subresource.is_some() => Claim::Untold,
             Self::Annotation(_) => Claim::Foreign,
             // A write that only removes fields leaves no entry of its own, so that none of ours
             // proves nothing. One of somebody else that is new, or has another time, does: a write
             // has one manager. An entry that has merely lost fields keeps its time.
             Self::FieldManager => {
-                let known = managers(base);
+                let known = managers(&pending.read);
                 let gained = |entry: &&ManagedFieldsEntry| {
                     !known.iter().any(|old| {
                         let key = |entry: &ManagedFieldsEntry| {

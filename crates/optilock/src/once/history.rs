@@ -1,13 +1,14 @@
 //! The first change of an object after a version.
 
-use std::fmt::Debug;
 use std::pin::pin;
 
-use futures::StreamExt;
-use kube::api::WatchParams;
+use futures::{Stream, StreamExt};
+use kube::Resource;
 use kube::core::{Status, WatchEvent};
-use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
+
+use super::Pending;
+use crate::update::{Endpoint, Metadata};
 
 /// What happened to an object first after a version of it.
 pub(crate) enum First<K> {
@@ -23,16 +24,37 @@ pub(crate) enum First<K> {
     Untold,
 }
 
-/// Asks the server's history, by a watch that starts at `base`.
-pub(crate) async fn first_after<K>(api: &Api<K>, name: &str, uid: &str, base: &str) -> First<K>
+/// Asks the server's history, by a watch that starts at the base of a write.
+pub(crate) async fn first_after<K>(endpoint: &Endpoint, pending: &Pending) -> First<K>
 where
-    K: Resource + Clone + Debug + DeserializeOwned,
+    K: Resource + Clone + DeserializeOwned,
 {
-    let params = WatchParams::default().fields(&format!("metadata.name={name}"));
-    let events = match api.watch(&params, base).await {
-        Ok(events) => events,
-        Err(error) => return failed(error),
+    let Pending {
+        name, uid, base, ..
+    } = pending;
+    if !endpoint.scale {
+        return match endpoint.watch(name, base).await {
+            Ok(events) => first_of(events, uid).await,
+            Err(error) => failed(error),
+        };
+    }
+    // Nobody can watch scales, but their objects. If the write is what came first, then the scale was what
+    // it said.
+    let first: First<Metadata> = match endpoint.watch(name, base).await {
+        Ok(events) => first_of(events, uid).await,
+        Err(error) => failed(error),
     };
+    first.try_map(|whole| {
+        let mut scale: K = serde_json::from_str(&pending.body)?;
+        *scale.meta_mut() = whole.metadata;
+        Ok(scale)
+    })
+}
+
+async fn first_of<T: Resource>(
+    events: impl Stream<Item = kube::Result<WatchEvent<T>>>,
+    uid: &str,
+) -> First<T> {
     let mut events = pin!(events);
     while let Some(event) = events.next().await {
         return match event {
@@ -51,6 +73,21 @@ where
         };
     }
     First::Untold
+}
+
+impl<T> First<T> {
+    fn try_map<K>(self, map: impl FnOnce(T) -> serde_json::Result<K>) -> First<K> {
+        match self {
+            Self::Written(object) => match map(*object) {
+                Ok(object) => First::Written(Box::new(object)),
+                Err(error) => failed(kube::Error::SerdeError(error)),
+            },
+            Self::Deleted => First::Deleted,
+            Self::Gone => First::Gone,
+            Self::Forbidden(error) => First::Forbidden(error),
+            Self::Untold => First::Untold,
+        }
+    }
 }
 
 fn failed<K>(error: kube::Error) -> First<K> {

@@ -4,14 +4,16 @@ use std::fmt::{self, Debug};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use k8s_openapi::api::autoscaling::v1::Scale;
 use kube::api::PostParams;
 use kube::{Api, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::Instrument;
 
+use super::endpoint::SCALE;
 use super::job::{Done, InDoubt, Job, Look, Observer};
-use super::{Doubt, Effort, Event, Reason, Target, UpdateError, Updated};
+use super::{Doubt, Effort, Endpoint, Event, Reason, Target, UpdateError, Updated};
 use crate::contention::{Contended, Contention};
 use crate::engine::{Engine, Pace};
 use crate::limits::{self, Limits};
@@ -51,37 +53,47 @@ pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(35);
 /// # Ok(())
 /// # }
 /// ```
-pub fn update<K>(api: &Api<K>, name: impl Into<String>) -> Update<'_, K> {
-    Update {
-        api,
-        name: name.into(),
-        backoff: None,
-        contention: None,
-        limits: Limits::default(),
-        timeout: TIMEOUT,
-        attempt_timeout: ATTEMPT_TIMEOUT,
-        params: PostParams::default(),
-        subresource: None,
-        from: None,
-        feed: None,
-        pinned: false,
-        op_id: None,
-        carrier: None,
-        idempotent: false,
-        once: false,
-        template: None,
-        still: None,
-        slot: PendingSlot::default(),
-        in_doubt: None,
-        observer: Box::new(|_| {}),
-        random: Box::new(thread_random),
-    }
+pub fn update<K>(api: &Api<K>, name: impl Into<String>) -> Update<'_, K>
+where
+    K: Resource + Clone,
+{
+    Update::at(Endpoint::of(api), name.into(), None)
 }
 
-/// An update that is about to be made; see [`update`](crate::update()).
+/// Updates the scale of the object of this name: how many replicas there are to be, whatever kind it is
+/// of, custom resources included.
+///
+/// The closure is given a [`Scale`], which has the name, uid and resourceVersion of its object, and no
+/// managedFields. So the update conflicts with every other write of the object, and not only with those
+/// of its scale. It is applied exactly once, as by [`update`]; to find its op-id takes a read of the
+/// object's metadata besides that of the scale, which only happens if it might be there: where the op-id
+/// is [given](Update::op_id), after a conflict, and after an unknown outcome.
+///
+/// ```
+/// # use k8s_openapi::api::apps::v1::Deployment;
+/// # async fn example(api: kube::Api<Deployment>) -> Result<(), optilock::UpdateError> {
+/// optilock::update_scale(&api, "web")
+///     .apply(|scale| {
+///         let replicas = &mut scale.spec.get_or_insert_default().replicas;
+///         *replicas = Some(replicas.unwrap_or(0) + 1);
+///         Ok(())
+///     })
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+pub fn update_scale<K>(api: &Api<K>, name: impl Into<String>) -> Update<'_, Scale>
+where
+    K: Resource + Clone,
+{
+    let subresource = Some(SCALE.to_owned());
+    Update::at(Endpoint::of(api).scales(), name.into(), subresource)
+}
+
+/// An update that is about to be made; see [`update`](crate::update()) and [`update_scale`].
 #[must_use = "an update does nothing until `apply` is called and awaited"]
 pub struct Update<'a, K> {
-    api: &'a Api<K>,
+    endpoint: Endpoint,
     name: String,
     backoff: Option<Backoff>,
     contention: Option<Contention<K>>,
@@ -119,6 +131,33 @@ impl<K> Debug for Update<'_, K> {
 }
 
 impl<'a, K> Update<'a, K> {
+    fn at(endpoint: Endpoint, name: String, subresource: Option<String>) -> Self {
+        Self {
+            endpoint,
+            name,
+            backoff: None,
+            contention: None,
+            limits: Limits::default(),
+            timeout: TIMEOUT,
+            attempt_timeout: ATTEMPT_TIMEOUT,
+            params: PostParams::default(),
+            subresource,
+            from: None,
+            feed: None,
+            pinned: false,
+            op_id: None,
+            carrier: None,
+            idempotent: false,
+            once: false,
+            template: None,
+            still: None,
+            slot: PendingSlot::default(),
+            in_doubt: None,
+            observer: Box::new(|_| {}),
+            random: Box::new(thread_random),
+        }
+    }
+
     /// Tries and sleeps as this backoff says, as client-go would.
     ///
     /// Without it there is no limit to the attempts but the [deadline](Self::deadline). The sleeps are
@@ -219,18 +258,16 @@ impl<'a, K> Update<'a, K> {
     }
 
     /// How writes will carry the op-id.
-    pub(crate) fn chosen_carrier(&self) -> Carrier
-    where
-        K: Resource,
-    {
+    pub(crate) fn chosen_carrier(&self) -> Carrier {
         self.carrier.clone().unwrap_or_else(|| {
-            let resource = Target::new(self.api, &self.name).resource;
+            let resource = Target::new(&self.endpoint, &self.name).resource;
             Carrier::best_for(&resource, self.subresource.as_deref())
         })
     }
 
     /// Writes this subresource, such as `status`: the server then takes over that part of the object
-    /// and keeps the rest.
+    /// and keeps the rest. It must be one that is written as the object itself is; for `scale`, which
+    /// isn't, there is [`update_scale`].
     ///
     /// ```
     /// # use k8s_openapi::api::core::v1::Pod;
@@ -365,9 +402,11 @@ impl<'a, K> Update<'a, K> {
     }
 
     /// Starts by finding out what became of a write that an earlier call for the same update has left
-    /// behind. Only if that wasn't applied, the closure is called.
+    /// behind. Only if that wasn't applied, the closure is called. What is written then is the same
+    /// [subresource](Self::subresource), or none.
     pub fn resume(mut self, pending: Pending) -> Self {
         self.op_id = Some(pending.op_id.clone());
+        self.subresource = pending.subresource.clone();
         self.carrier = self.carrier.or_else(|| pending.carrier.clone());
         self.in_doubt = Some(InDoubt {
             pending: Arc::new(pending),
@@ -449,7 +488,7 @@ impl<'a, K> Update<'a, K> {
         K: Resource + Clone + Debug + Serialize + DeserializeOwned,
         F: FnMut(&mut K) -> Result<Vec<OpId>, BoxError>,
     {
-        let target = Target::new(self.api, &self.name);
+        let target = Target::new(&self.endpoint, &self.name);
         let span = tracing::debug_span!(
             "update",
             resource = target.resource,
@@ -466,41 +505,48 @@ impl<'a, K> Update<'a, K> {
         result
     }
 
+    /// What keeps these options from being carried out, before anything is sent.
+    fn misuse(&self) -> Option<Reason>
+    where
+        K: Resource,
+    {
+        let scale = self.subresource.as_deref() == Some(SCALE);
+        let creates = self.template.is_some();
+        if scale != self.endpoint.scale || scale && creates {
+            return Some(Reason::ScaleOnly);
+        }
+        if K::metadata_api() && (creates || self.subresource.is_some()) {
+            return Some(Reason::MetadataOnly);
+        }
+        let in_doubt = self.in_doubt.as_ref()?;
+        (in_doubt.pending.name != self.name).then(|| Reason::Misnamed {
+            found: in_doubt.pending.name.clone(),
+        })
+    }
+
     async fn run<F>(mut self, target: Target, change: F) -> Result<Updated<K>, UpdateError>
     where
         K: Resource + Clone + Debug + Serialize + DeserializeOwned,
         F: FnMut(&mut K) -> Result<Vec<OpId>, BoxError>,
     {
-        if K::metadata_api() && (self.template.is_some() || self.subresource.is_some()) {
-            let effort = Effort::default();
-            return Err(UpdateError::new(target, None, effort, Reason::MetadataOnly));
+        if let Some(misuse) = self.misuse() {
+            return Err(UpdateError::new(target, None, Effort::default(), misuse));
         }
         self.limits.deadline = self.limits.deadline.or_else(|| limits::after(self.timeout));
-        if let Some(InDoubt { pending, .. }) = &self.in_doubt
-            && pending.name != self.name
-        {
-            let found = pending.name.clone();
-            let effort = Effort::default();
-            return Err(UpdateError::new(
-                target,
-                None,
-                effort,
-                Reason::Misnamed { found },
-            ));
-        }
         let carrier = self.chosen_carrier();
         let subresource = self.subresource.as_deref();
         let repeatable = self.idempotent || self.params.dry_run;
         let shared = self.contention.is_some();
         let contended = match self.contention {
-            Some(contention) => contention.of(self.api.namespace(), &self.name),
+            Some(contention) => contention.of(self.endpoint.namespace.as_deref(), &self.name),
             None => Arc::new(Contended::new()),
         };
         let mut job = Job {
-            api: self.api,
+            endpoint: &self.endpoint,
             name: &self.name,
             params: &self.params,
             subresource,
+            named: self.op_id.is_some(),
             op_id: self.op_id.unwrap_or_else(OpId::random),
             carrier: (!repeatable).then_some(carrier),
             slot: self.slot,

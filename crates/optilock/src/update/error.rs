@@ -232,6 +232,13 @@ pub enum Reason {
          own type"
     )]
     MetadataOnly,
+    /// A scale is an object of a type of its own: [`update_scale`](crate::update_scale) alone updates it, it
+    /// isn't created, and it has no subresources. Nothing was sent.
+    #[error(
+        "a scale is an object of a type of its own, which isn't created and has no subresources; use \
+         `update_scale`, without `or_create` and `subresource`"
+    )]
+    ScaleOnly,
     /// The object to start from has another name than the one to update. Nothing was written.
     #[error("the object at hand is named {found:?}; give the object that is to be updated")]
     #[non_exhaustive]

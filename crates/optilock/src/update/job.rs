@@ -4,10 +4,10 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kube::Resource;
 use kube::api::PostParams;
 use kube::core::response::reason;
 use kube::core::{ObjectMeta, Status};
-use kube::{Api, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
@@ -16,7 +16,7 @@ use super::error::{Doubt, Reason, Unresolved};
 use super::identity::Base;
 use super::merge::merge_patch;
 use super::send::{Answer, send};
-use super::{Effort, Event, Evidence, Winner};
+use super::{Effort, Endpoint, Event, Evidence, Winner};
 use crate::conflict::{is_apply_conflict, is_conflict_status};
 use crate::contention::{Contended, Handed, Turn};
 use crate::engine::{Engine, Flow, Pace};
@@ -46,12 +46,14 @@ pub(crate) enum Start<K> {
 
 /// The work of an update, and its state between attempts.
 pub(crate) struct Job<'a, K, F> {
-    pub(crate) api: &'a Api<K>,
+    pub(crate) endpoint: &'a Endpoint,
     pub(crate) name: &'a str,
     pub(crate) params: &'a PostParams,
     pub(crate) subresource: Option<&'a str>,
     /// The identity of the update.
     pub(crate) op_id: OpId,
+    /// Whether the caller has given it, so that it may be in the object already.
+    pub(crate) named: bool,
     /// How writes carry it; none if the update may be repeated when its outcome is unknown.
     pub(crate) carrier: Option<Carrier>,
     /// Where to keep the write that is under way.
@@ -151,11 +153,10 @@ where
             self.fed = true;
             return Ok(Flow::Done(Start::Found(self.seen(object, None))));
         }
-        self.effort.requests += 1;
         let asked = Instant::now();
-        let read = self
-            .limits
-            .guard(in_time(deadline, self.api.get(self.name)));
+        // Ours is in it only if it was there before, or a layer below has sent our write again.
+        let telling = self.carrier.is_some() && (self.named || self.effort.conflicts > 0);
+        let read = self.look(self.name, telling, deadline);
         let object = match read.await {
             Ok(Some(Ok(object))) => object,
             Ok(Some(Err(error))) => {
@@ -173,6 +174,24 @@ where
         Ok(Flow::Done(Start::Found(self.seen(object, Some(took)))))
     }
 
+    /// Reads what the update changes, and what tells which updates are in it if that is asked for.
+    pub(crate) async fn look(
+        &mut self,
+        name: &str,
+        telling: bool,
+        deadline: Option<Instant>,
+    ) -> Result<Option<kube::Result<K>>, Interrupt> {
+        if telling {
+            self.effort.requests += self.endpoint.requests_for_telling();
+            let read = in_time(deadline, self.endpoint.get_telling(name));
+            self.limits.guard(read).await
+        } else {
+            self.effort.requests += 1;
+            let read = in_time(deadline, self.endpoint.get(name));
+            self.limits.guard(read).await
+        }
+    }
+
     /// The newest object of the feed, if there is one that hasn't led to a conflict already.
     async fn feed_on(&mut self, deadline: Option<Instant>) -> Result<Option<K>, Reason> {
         let Some(feed) = self.feed.as_ref().filter(|_| !self.reads) else {
@@ -181,7 +200,7 @@ where
         };
         let beaten = self.beaten.as_ref();
         let known = beaten.and_then(|beaten| beaten.resource_version.as_deref());
-        let newer = feed.after(self.api.namespace(), self.name, known);
+        let newer = feed.after(self.endpoint.namespace.as_deref(), self.name, known);
         match self.limits.guard(in_time(deadline, newer)).await {
             Ok(object) => Ok(object.flatten().map(|object| K::clone(&object))),
             Err(interrupt) => Err(self.interrupted(interrupt)),
@@ -327,7 +346,10 @@ where
             Flow::Again { at_least } => return Ok(Flow::Again { at_least }),
         };
         let base = match verb {
-            Verb::Create => Base::none(&mut object, self.name, self.api.namespace()),
+            Verb::Create => {
+                let namespace = self.endpoint.namespace.as_deref();
+                Base::none(&mut object, self.name, namespace)
+            }
             _ => Base::of(object.meta(), self.name)?,
         };
         if let Some(expected) = self.pinned.as_ref().filter(|uid| *uid != base.uid()) {
@@ -384,6 +406,12 @@ where
             base: base.resource_version(),
             object: &object,
         });
+        if self.endpoint.scale
+            && let Some(metadata) = changed["metadata"].as_object_mut()
+        {
+            // They are the object's, and the server takes them for its own.
+            metadata.remove("managedFields");
+        }
         let body = match verb {
             Verb::Patch => {
                 let mut patch = merge_patch(&before["metadata"], &changed["metadata"]);
@@ -432,7 +460,7 @@ where
         deadline: Option<Instant>,
     ) -> Result<Option<Answer<K>>, Interrupt> {
         self.effort.requests += 1;
-        let write = send(self.api, pending, self.params.dry_run);
+        let write = send(self.endpoint, pending, self.params.dry_run);
         self.limits.guard(in_time(deadline, write)).await
     }
 

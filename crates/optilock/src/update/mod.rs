@@ -1,6 +1,7 @@
 //! Read, change, write, and again if somebody else was faster.
 
 mod builder;
+mod endpoint;
 mod error;
 mod event;
 mod identity;
@@ -13,7 +14,8 @@ mod updated;
 mod winner;
 
 pub(crate) use builder::{ATTEMPT_TIMEOUT, TIMEOUT};
-pub use builder::{Update, update};
+pub use builder::{Update, update, update_scale};
+pub(crate) use endpoint::{Endpoint, Metadata};
 pub use error::{Doubt, Reason, Unresolved, UpdateError};
 pub use event::Event;
 pub(crate) use identity::Base;

@@ -10,10 +10,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
+use super::endpoint::SCALE;
 use super::error::{Reason, Unresolved};
 use super::job::{Done, Job, in_time, retry_after};
 use super::send::Answer;
-use super::{Event, Evidence, UpdateError, Winner, update};
+use super::{Event, Evidence, Update, UpdateError, Winner, update, update_scale};
 use crate::engine::Flow;
 use crate::once::{Claim, First, first_after};
 use crate::{BoxError, OpId, Outcome, Pending, Verb};
@@ -35,7 +36,18 @@ pub async fn resolve<K>(api: &Api<K>, pending: &Pending) -> Result<Outcome, Upda
 where
     K: Resource + Clone + Debug + Serialize + DeserializeOwned,
 {
-    let resolution = update(api, &pending.name)
+    if pending.subresource.as_deref() == Some(SCALE) {
+        outcome(update_scale(api, &pending.name), pending).await
+    } else {
+        outcome(update(api, &pending.name), pending).await
+    }
+}
+
+async fn outcome<K>(update: Update<'_, K>, pending: &Pending) -> Result<Outcome, UpdateError>
+where
+    K: Resource + Clone + Debug + Serialize + DeserializeOwned,
+{
+    let resolution = update
         .resume(pending.clone())
         .once()
         // The resolution ends before any change is asked for.
@@ -74,10 +86,10 @@ where
         // Whatever the server said, an earlier copy may be what it is about. Its answer isn't even needed
         // to be sure that no copy is carried out any more: an object at another version is.
         let patience = patience(error.as_ref());
-        self.effort.requests += 1;
-        let read = in_time(deadline, self.api.get_opt(&pending.name));
-        let found = match self.limits.guard(read).await {
-            Ok(Some(Ok(found))) => found,
+        let read = self.look(&pending.name, true, deadline);
+        let found = match read.await {
+            Ok(Some(Ok(found))) => Some(found),
+            Ok(Some(Err(kube::Error::Api(status)))) if status.code == 404 => None,
             Ok(Some(Err(error))) => {
                 let at_least = patience.max(self::patience(Some(&error)));
                 return Ok(Flow::Again { at_least });
@@ -109,10 +121,7 @@ where
         }
         let live = live.cloned();
         self.effort.requests += 1;
-        let Pending {
-            name, uid, base, ..
-        } = &**pending;
-        let history = in_time(deadline, first_after(self.api, name, uid, base));
+        let history = in_time(deadline, first_after::<K>(self.endpoint, pending));
         let first = match self.limits.guard(history).await {
             Ok(first) => first.unwrap_or(First::Untold),
             Err(interrupt) => return Err(self.interrupted(interrupt)),
@@ -120,7 +129,7 @@ where
         match first {
             First::Written(first) => {
                 let claim = match &pending.carrier {
-                    Some(carrier) => carrier.claim(&pending.read, first.meta(), &pending.op_id),
+                    Some(carrier) => carrier.claim(pending, first.meta()),
                     None => Claim::Untold,
                 };
                 match claim {

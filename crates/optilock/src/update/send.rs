@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::core::request::{self, Request};
-use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
+use super::Endpoint;
+use super::endpoint::built;
 use crate::{Pending, Verb};
 
 /// The answer to a write.
@@ -18,23 +19,22 @@ pub(crate) struct Answer<K> {
 }
 
 /// Sends a write.
-pub(crate) async fn send<K>(api: &Api<K>, pending: &Pending, dry_run: bool) -> Answer<K>
+pub(crate) async fn send<K>(endpoint: &Endpoint, pending: &Pending, dry_run: bool) -> Answer<K>
 where
-    K: Resource + Clone + DeserializeOwned,
+    K: DeserializeOwned,
 {
-    let mut request = match request(api.resource_url(), pending, dry_run) {
+    let mut request = match built(request(&endpoint.url, pending, dry_run)) {
         Ok(request) => request,
         Err(error) => {
             return Answer {
-                result: Err(kube::Error::BuildRequest(error)),
+                result: Err(error),
                 repeated: false,
             };
         }
     };
     let copies = Copies::default();
     request.extensions_mut().insert(copies.clone_uncounted());
-    let client: Client = api.clone().into_client();
-    let result = client.request(request).await;
+    let result = endpoint.client.request(request).await;
     Answer {
         result,
         repeated: copies.more_than_one(),

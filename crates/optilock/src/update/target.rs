@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use kube::{Api, Resource};
+use super::Endpoint;
 
 /// Which object an update is about.
 ///
@@ -19,12 +19,12 @@ pub struct Target {
 }
 
 impl Target {
-    /// What `name` means to this API.
+    /// What `name` means there.
     ///
     /// The resource is taken from the URL, which every `Api` has: the kind of a dynamic one is not to
     /// be had from outside.
-    pub(crate) fn new<K: Resource>(api: &Api<K>, name: &str) -> Self {
-        let mut path = api.resource_url().trim_matches('/').split('/');
+    pub(crate) fn new(endpoint: &Endpoint, name: &str) -> Self {
+        let mut path = endpoint.url.trim_matches('/').split('/');
         let group = match path.next() {
             Some("apis") => path.next(),
             _ => None,
@@ -35,7 +35,7 @@ impl Target {
                 Some(group) => format!("{plural}.{group}"),
                 None => plural.to_owned(),
             },
-            namespace: api.namespace().map(str::to_owned),
+            namespace: endpoint.namespace.clone(),
             name: name.to_owned(),
         }
     }

@@ -19,20 +19,22 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use kube::Config;
-use kube::api::{DeleteParams, DynamicObject};
+use kube::api::DynamicObject;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::PartialObjectMeta;
 use network::{Fault, Network};
 use optilock::Combiners;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use strategy::{STRATEGIES, Strategy, Told, Writer};
+use strategy::{Excuse, STRATEGIES, Strategy, Told, Writer};
 use subject::{Part, SUBJECTS, Subject};
 
 /// How many write the same object.
 const WRITERS: usize = 5;
 /// How many objects there are.
 const OBJECTS: usize = 4;
+/// After how many updates of each writer an object is gone that loses something with each.
+const ROUNDS: usize = 5;
 /// The share of writes that go wrong.
 const FAULTY: f64 = 0.1;
 /// A cancelled update is dropped where it waits for at most this many a time.
@@ -102,7 +104,7 @@ impl Verdict {
     fn of(
         told: &BTreeMap<String, Told>,
         commits: &BTreeMap<String, usize>,
-        history_gone: bool,
+        is_good: impl Fn(Excuse) -> bool,
     ) -> Self {
         let mut verdict = Self {
             updates: told.len(),
@@ -113,9 +115,9 @@ impl Verdict {
             verdict.lost += usize::from(*told == Told::Applied && times == 0);
             verdict.doubled += usize::from(times > 1);
             verdict.denied += usize::from(*told == Told::Failed && times > 0);
-            if let Told::Unknown { history_gone: said } = told {
+            if let Told::Unknown(excuse) = told {
                 verdict.unknown += 1;
-                verdict.unjustified += usize::from(!(*said && history_gone));
+                verdict.unjustified += usize::from(!excuse.is_some_and(&is_good));
             }
         }
         verdict
@@ -187,16 +189,26 @@ impl Run {
             patience,
             ..
         } = self;
-        network.ops(subject.pointer);
+        network.ops(subject.ops());
         let mut random = StdRng::seed_from_u64(seed);
         network.latency(move || Duration::from_micros(random.random_range(500..3_000)));
         let mut random = StdRng::seed_from_u64(seed + 1);
         network.plan(move || trouble.fault(&mut random));
         // Others may use the server too.
         let prefix = format!("optilock-test-{:016x}", rand::random::<u64>());
-        for object in 0..OBJECTS {
-            let name = format!("{prefix}-{object}");
-            subject.create(network.direct(), &name).await;
+        let each = self.updates.div_ceil(OBJECTS * WRITERS);
+        let life = if subject.finalizers { ROUNDS } else { each };
+        let name = move |number: usize, round: usize| {
+            format!("{prefix}-{}-{}", number % OBJECTS, round / life.max(1))
+        };
+        let mut names = Vec::new();
+        for first in (0..each).step_by(life.max(1)) {
+            for object in 0..OBJECTS {
+                let updates = life.min(each - first) * WRITERS;
+                names.push(name(object, first));
+                let name = names.last().unwrap();
+                subject.create(network.direct(), name, updates).await;
+            }
         }
         let client = if self.strategy.layer {
             network.client_that_retries()
@@ -207,22 +219,23 @@ impl Run {
         let combiners = Combiners::new(api.clone())
             .timeout(Duration::MAX)
             .attempt_timeout(patience);
-        let each = self.updates.div_ceil(OBJECTS * WRITERS);
         let writers = (0..OBJECTS * WRITERS).map(|number| {
             let random = StdRng::seed_from_u64(seed ^ ((number as u64 + 1) << 32));
             let mut cancel = StdRng::seed_from_u64(seed ^ ((number as u64 + 1) << 40));
-            let writer = Writer {
+            let mut writer = Writer {
                 subject,
                 way: self.strategy.way,
                 api: api.clone(),
                 combiners: combiners.clone(),
-                name: format!("{prefix}-{}", number % OBJECTS),
+                name: String::new(),
                 patience,
                 random: Arc::new(Mutex::new(random)),
             };
+            let name = name.clone();
             tokio::spawn(async move {
                 let mut told = Vec::new();
                 for round in 0..each {
+                    writer.name = name(number, round);
                     let op = format!("{number}.{round}");
                     let answer = writer.act(&op, trouble.cancel(&mut cancel)).await;
                     told.push((op, answer));
@@ -239,17 +252,27 @@ impl Run {
 
         // What the oracle has seen is what is in the objects.
         let commits = network.commits();
-        let mut counted = 0;
-        for object in 0..OBJECTS {
-            let name = format!("{prefix}-{object}");
-            counted += subject.count(network.direct(), &name).await;
-            let api = subject.api::<DynamicObject>(network.direct());
-            let params = DeleteParams::default().grace_period(0);
-            api.delete(&name, &params).await.unwrap();
+        let (mut counted, mut gone) = (0, 0);
+        for name in names {
+            match subject.count(network.direct(), &name).await {
+                Some(count) => {
+                    counted += count;
+                    subject.remove(network.direct(), &name).await;
+                }
+                None => gone += 1,
+            }
         }
-        assert_eq!(counted, commits.values().sum::<usize>());
+        if gone == 0 {
+            assert_eq!(counted, commits.values().sum::<usize>());
+        } else {
+            assert!(subject.finalizers);
+        }
+        let is_good = |excuse| match excuse {
+            Excuse::HistoryGone => network.kills() > 0,
+            Excuse::Deleted => subject.finalizers,
+        };
         Seen {
-            verdict: Verdict::of(&told, &commits, network.kills() > 0),
+            verdict: Verdict::of(&told, &commits, is_good),
             told,
             commits,
         }
@@ -451,7 +474,8 @@ fn dropped<K: Part>(
         let network = Network::new();
         network.latency(|| Duration::from_millis(1));
         network.next(fault);
-        subject.create(network.direct(), "one").await;
+        network.ops(subject.ops());
+        subject.create(network.direct(), "one", 2).await;
         let api = subject.api::<K>(network.client());
         let writer = Writer {
             subject,
@@ -469,7 +493,7 @@ fn dropped<K: Part>(
     });
     assert_eq!(
         (told, times),
-        (Told::Applied, 1),
+        (Told::Applied, Some(1)),
         "{} of {} dropped at {polls} with {fault:?}",
         strategy.name,
         subject.name

@@ -6,13 +6,15 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures::future::{Either, poll_fn, select};
-use kube::{Api, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 use optilock::{
-    Backoff, Combiners, OpId, Outcome, PendingSlot, Reason, Retry, Unresolved, Update, UpdateError,
-    update,
+    Backoff, BoxError, Combiners, OpId, Outcome, Pending, PendingSlot, Reason, Retry, Unresolved,
+    Update, UpdateError, update, update_scale,
 };
 use rand::Rng;
 use rand::rngs::StdRng;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::subject::{Part, Subject};
 
@@ -85,9 +87,10 @@ impl Strategy {
         matches!(self.way, Way::Update | Way::Combiner)
     }
 
-    /// Whether it can update that: combiners write whole objects and metadata.
+    /// Whether it can update that: combiners write whole objects and metadata. Who shares a write that
+    /// removes the object can't ask for it again.
     pub(crate) fn can_update(&self, subject: &Subject) -> bool {
-        self.way != Way::Combiner || subject.subresource.is_none()
+        self.way != Way::Combiner || subject.subresource.is_none() && !subject.finalizers
     }
 }
 
@@ -97,10 +100,17 @@ pub(crate) enum Told {
     Applied,
     /// What the caller takes for "it didn't happen".
     Failed,
-    /// Nobody knows; with a reason, or without.
-    Unknown {
-        history_gone: bool,
-    },
+    /// Nobody knows; with a reason that may be good, or without.
+    Unknown(Option<Excuse>),
+}
+
+/// Why nobody knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Excuse {
+    /// The history that would tell is gone.
+    HistoryGone,
+    /// The object is gone, which may be the write's own doing.
+    Deleted,
 }
 
 impl From<UpdateError> for Told {
@@ -115,13 +125,14 @@ impl From<UpdateError> for Told {
 
 impl Told {
     fn unknown(reason: &Reason) -> Self {
-        let history_gone = match reason {
-            Reason::Unknown { unresolved, .. } => {
-                matches!(unresolved.as_deref(), Some(Unresolved::HistoryGone))
-            }
-            _ => false,
+        let Reason::Unknown { unresolved, .. } = reason else {
+            return Self::Unknown(None);
         };
-        Self::Unknown { history_gone }
+        Self::Unknown(match unresolved.as_deref() {
+            Some(Unresolved::HistoryGone) => Some(Excuse::HistoryGone),
+            Some(Unresolved::Deleted) => Some(Excuse::Deleted),
+            _ => None,
+        })
     }
 
     fn of<T>(result: Result<T, UpdateError>) -> Self {
@@ -151,24 +162,21 @@ impl<K: Part> Writer<K> {
     /// Makes one update. Where it is cancelled after so many polls, the caller does what it can.
     pub(crate) async fn act(&self, op: &str, cancel: Option<u32>) -> Told {
         match self.way {
-            Way::Loop => match dropped_at(cancel, self.retry(op, |_| true)).await {
+            Way::Loop => match dropped_at(cancel, self.retry(op, |error| !is_gone(error))).await {
                 Some(told) => told,
                 // The caller knows nothing, and starts again.
-                None => self.retry(op, |_| true).await,
+                None => self.retry(op, |error| !is_gone(error)).await,
             },
             Way::RetryOnConflict => dropped_at(cancel, self.retry(op, optilock::is_conflict))
                 .await
                 .unwrap_or(Told::Failed),
             Way::Update => {
                 let slot = PendingSlot::default();
-                let started = self.exactly_once(op, |update| update.pending(&slot));
+                let started = self.exactly_once(op, None, &slot);
                 if let Some(told) = dropped_at(cancel, started).await {
                     return told;
                 }
-                match slot.take() {
-                    Some(pending) => self.exactly_once(op, |update| update.resume(pending)).await,
-                    None => self.exactly_once(op, |update| update).await,
-                }
+                self.exactly_once(op, slot.take(), &slot).await
             }
             Way::Combiner => match dropped_at(cancel, self.combined(op)).await {
                 Some(told) => told,
@@ -177,11 +185,8 @@ impl<K: Part> Writer<K> {
         }
     }
 
-    async fn replace(&self, op: &str) -> kube::Result<K> {
-        let mut object = self.api.get(&self.name).await?;
-        let changed = self.subject.change(&mut object, op);
-        changed.map_err(kube::Error::Service)?;
-        let write = self.subject.replace(&self.api, &object);
+    async fn replace(&self, op: &str) -> kube::Result<()> {
+        let write = self.subject.replace(&self.api, &self.name, op);
         // Without that a lost answer is waited for until the end of time.
         let elapsed = tokio::time::sleep(self.patience);
         match select(pin!(write), pin!(elapsed)).await {
@@ -199,24 +204,43 @@ impl<K: Part> Writer<K> {
         result.map_or(Told::Failed, |_| Told::Applied)
     }
 
-    async fn exactly_once<'a>(
-        &'a self,
-        op: &str,
-        options: impl FnOnce(Update<'a, K>) -> Update<'a, K>,
-    ) -> Told {
-        let mut update = update(&self.api, &self.name)
-            .op_id(OpId::new(op).unwrap())
-            .random(self.random())
-            .timeout(Duration::MAX)
-            .attempt_timeout(self.patience);
+    /// Makes an update, or goes on with the one that was left behind.
+    async fn exactly_once(&self, op: &str, left: Option<Pending>, slot: &PendingSlot) -> Told {
+        if self.subject.is_scale() {
+            let update = update_scale(&self.api, &self.name);
+            return self.make(update, op, left, slot).await;
+        }
+        let mut update = update(&self.api, &self.name);
         if let Some(part) = self.subject.subresource {
             update = update.subresource(part);
         }
-        let change = |object: &mut K| {
+        self.make(update, op, left, slot).await
+    }
+
+    async fn make<T>(
+        &self,
+        mut update: Update<'_, T>,
+        op: &str,
+        left: Option<Pending>,
+        slot: &PendingSlot,
+    ) -> Told
+    where
+        T: Resource + Clone + std::fmt::Debug + Serialize + DeserializeOwned,
+    {
+        update = update
+            .op_id(OpId::new(op).unwrap())
+            .random(self.random())
+            .timeout(Duration::MAX)
+            .attempt_timeout(self.patience)
+            .pending(slot);
+        if let Some(pending) = left {
+            update = update.resume(pending);
+        }
+        let change = |object: &mut T| -> Result<(), BoxError> {
             assert_eq!(object.name_any(), self.name);
             self.subject.change(object, op)
         };
-        Told::of(options(update).apply(change).await)
+        Told::of(update.apply(change).await)
     }
 
     async fn combined(&self, op: &str) -> Told {
@@ -226,6 +250,11 @@ impl<K: Part> Writer<K> {
         let result = combiner.apply_once(id, move |object| subject.change(object, &op));
         Told::of(result.await)
     }
+}
+
+/// Whether the object isn't there, so that it is no use to try again.
+fn is_gone(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
 /// Runs a future until it is done, or drops it where it waits for that many a time.

@@ -4,7 +4,7 @@
 // Each test uses a part of it.
 #![allow(dead_code)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -62,6 +62,15 @@ impl Fault {
     ];
 }
 
+/// Where a write says on whose behalf it is: a list with commas, behind the last `|`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ops {
+    /// In the object, at this pointer.
+    Object(&'static str),
+    /// In the name of the field manager, behind the last dash.
+    Manager,
+}
+
 /// How late an answer is that is late: longer than an attempt may take.
 const LATE: Duration = Duration::from_secs(60);
 /// How long a server is away that was killed.
@@ -77,10 +86,10 @@ struct State {
     watching: Watching,
     latency: Box<dyn FnMut() -> Duration + Send>,
     requests: BTreeMap<Method, usize>,
-    /// Where an object says on whose behalf it was written: a list with commas, behind the last `|`.
-    ops: &'static str,
-    /// What each version that a write has made says there.
-    commits: BTreeMap<String, String>,
+    ops: Ops,
+    /// The versions that writes have made, and what each says there. A write that removes an object may
+    /// make no version of its own.
+    commits: BTreeSet<(String, String)>,
     /// The newest version that a write has made.
     newest: u64,
     /// How often the server was killed.
@@ -111,8 +120,8 @@ impl Network {
             watching: || None,
             latency: Box::new(|| Duration::ZERO),
             requests: BTreeMap::new(),
-            ops: "/data/op",
-            commits: BTreeMap::new(),
+            ops: Ops::Object("/data/op"),
+            commits: BTreeSet::new(),
             newest: 0,
             kills: 0,
             killed: Arc::default(),
@@ -155,9 +164,9 @@ impl Network {
         self.state().requests.get(method).copied().unwrap_or(0)
     }
 
-    /// Where an object says on whose behalf it was written; `/data/op` if nobody says otherwise.
-    pub(crate) fn ops(&self, pointer: &'static str) {
-        self.state().ops = pointer;
+    /// Where a write says on whose behalf it is; in the object's `/data/op` if nobody says otherwise.
+    pub(crate) fn ops(&self, ops: Ops) {
+        self.state().ops = ops;
     }
 
     /// How often the server was killed.
@@ -171,8 +180,8 @@ impl Network {
         let state = self.state();
         let ops = state
             .commits
-            .values()
-            .filter_map(|ops| ops.rsplit('|').next());
+            .iter()
+            .filter_map(|(_, ops)| ops.rsplit('|').next());
         for op in ops.flat_map(|ops| ops.split(',')) {
             *commits.entry(op.to_owned()).or_default() += 1;
         }
@@ -324,6 +333,7 @@ impl Network {
 
     async fn carried_out(&self, request: Request<Body>) -> Answer {
         let writes = request.method() != Method::GET;
+        let query = request.uri().query().unwrap_or_default().to_owned();
         let answer = self.server.send(request).await?;
         let (parts, body) = answer.into_parts();
         let body = body.map_err(BoxError::from).boxed_unsync();
@@ -339,9 +349,15 @@ impl Network {
         let version = text("/metadata/resourceVersion");
         let mut state = self.state();
         state.newest = state.newest.max(version.parse().unwrap_or(0));
-        let ops = text(state.ops);
+        let ops = match state.ops {
+            Ops::Object(pointer) => text(pointer),
+            Ops::Manager => {
+                let manager = parameter(&query, "fieldManager").unwrap_or_default();
+                manager.rsplit('-').next().unwrap_or_default().to_owned()
+            }
+        };
         if !ops.is_empty() {
-            state.commits.insert(version, ops);
+            state.commits.insert((version, ops));
         }
         drop(state);
         Ok(Response::from_parts(parts, whole(body)))
@@ -350,11 +366,13 @@ impl Network {
 
 /// The version that a watch begins at, if that is what a query asks for.
 fn watched_from(query: &str) -> Option<u64> {
-    let value = |key| {
-        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.find(|(k, _)| *k == key).map(|(_, value)| value)
-    };
-    (value("watch")? == "true").then(|| value("resourceVersion")?.parse().ok())?
+    (parameter(query, "watch")? == "true")
+        .then(|| parameter(query, "resourceVersion")?.parse().ok())?
+}
+
+fn parameter<'a>(query: &'a str, key: &str) -> Option<&'a str> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(k, _)| *k == key).map(|(_, value)| value)
 }
 
 fn answer(code: u16, reason: &str) -> Answer {

@@ -14,7 +14,12 @@ const RULED: &str = "/apis/example.com/v1/namespaces/default/ruleds";
 /// A server with a definition whose `spec` has this schema.
 async fn with_spec(spec: Value) -> Api {
     let api = Api::new();
-    let definition = json!({
+    api.post(DEFINITIONS, &definition(&spec)).await.expect(201);
+    api
+}
+
+fn definition(spec: &Value) -> Value {
+    json!({
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {"name": "ruleds.example.com"},
@@ -27,9 +32,7 @@ async fn with_spec(spec: Value) -> Api {
                 "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}},
             }],
         },
-    });
-    api.post(DEFINITIONS, &definition).await.expect(201);
-    api
+    })
 }
 
 async fn with_rules() -> Api {
@@ -145,4 +148,56 @@ async fn an_optional_old_value_and_what_is_said() {
     );
     let larger = json!({"spec": {"f": 3}});
     api.patch(&path, "merge", &larger).await.expect(200);
+}
+
+/// A definition with this rule, tried.
+async fn refused_rule(rule: &str) -> String {
+    let api = Api::new();
+    let spec = json!({
+        "type": "object",
+        "properties": {"name": {"type": "string", "maxLength": 10}},
+        "x-kubernetes-validations": [{"rule": rule}],
+    });
+    let refused = api.post(DEFINITIONS, &definition(&spec)).await;
+    refused.refusal().2
+}
+
+#[tokio::test]
+async fn macros_that_double_a_rule_with_every_link_end_somewhere() {
+    let chain = |links: usize| {
+        let links = ".optMap(x, x)".repeat(links);
+        format!("self.?name{links}.orValue('') == 'a'")
+    };
+    let why = refused_rule(&chain(100)).await;
+    let told = "macros make more than 20000 parts of the expression";
+    assert!(why.contains(told), "{why}");
+    let spec = json!({
+        "type": "object",
+        "properties": {"name": {"type": "string", "maxLength": 10}},
+        "x-kubernetes-validations": [{"rule": chain(5)}],
+    });
+    let api = with_spec(spec).await;
+    let kept = ruled(&json!({"name": "a"}));
+    api.post(RULED, &kept).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_rule_that_can_not_be_run_is_refused() {
+    for (rule, why) in [
+        (
+            "google.protobuf.Int64Value{value: 1} == 1",
+            "undeclared reference to 'google.protobuf.Int64Value'",
+        ),
+        (
+            "cel.bind(n, self.name, n == 'a')",
+            "undeclared reference to 'bind'",
+        ),
+        (
+            "dyn(self).path('/a').check('get') != null",
+            "undeclared reference to 'path'",
+        ),
+    ] {
+        let told = refused_rule(rule).await;
+        assert!(told.contains(why), "{told}");
+    }
 }

@@ -124,6 +124,7 @@ impl Query {
             manager,
             operation,
             subresource: subresource.to_owned(),
+            ..WriteOptions::default()
         })
     }
 

@@ -379,7 +379,9 @@ impl ResourceRequest<'_> {
             .shared
             .registry
             .update(target, view.part(), &uid, &mut build, &options)
-            .await?;
+            .await;
+        warnings.extend(options.told.take());
+        let written = written?;
         warnings.extend(advice);
         self.written(target, view, &written)
     }
@@ -418,6 +420,7 @@ impl ResourceRequest<'_> {
             .update(target, view.part(), "", &mut build, &options)
             .await;
         warnings.append(&mut told);
+        warnings.extend(options.told.take());
         let written = written?;
         warnings.append(&mut advice);
         self.written(target, view, &written)

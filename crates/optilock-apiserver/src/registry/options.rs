@@ -1,5 +1,9 @@
 //! The options of requests, already decoded. How they travel (query or body) is the business of HTTP.
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
 use crate::managed::Operation;
 use crate::selector::{FieldSelector, LabelSelector};
 
@@ -31,6 +35,24 @@ pub(crate) struct WriteOptions {
     pub(crate) operation: Operation,
     /// Through which path; empty for the object's own.
     pub(crate) subresource: String,
+    /// What the writer is told about the object besides, in `Warning` headers.
+    pub(crate) told: Told,
+}
+
+/// What is found on the way of a write that does not refuse it; clones are the same list.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Told(Arc<Mutex<Vec<String>>>);
+
+impl Told {
+    /// Replaces what was said of an earlier attempt.
+    pub(super) fn set(&self, texts: Vec<String>) {
+        *self.0.lock() = texts;
+    }
+
+    /// What has been said, once.
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock())
+    }
 }
 
 impl WriteOptions {

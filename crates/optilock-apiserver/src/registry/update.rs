@@ -161,7 +161,10 @@ impl Registry {
         options: &WriteOptions,
     ) -> Result<Option<Stored>, Status> {
         let resource = &*target.resource;
-        validate::on_update(resource, part, &new, old)?;
+        let mut told = Vec::new();
+        let valid = validate::on_update(resource, part, &new, old, &mut told);
+        options.told.set(told);
+        valid?;
         self.admit_update(target, part, old).await?;
         let finished = metadata::is_finished(&new);
         let bytes = encoded(resource, &mut new, old, current);

@@ -50,7 +50,7 @@ pub(super) fn on_create(resource: &Resource, object: &Value) -> Result<(), Statu
     if is_definition(resource) {
         definitions::check_new(object, &mut problems);
     }
-    by_schema(resource, object, None, &mut problems);
+    by_schema(resource, object, None, &mut problems, &mut Vec::new());
     refuse(resource, object, &problems)
 }
 
@@ -60,6 +60,7 @@ fn by_schema(
     new: &Value,
     old: Option<&Value>,
     problems: &mut field::ErrorList,
+    told: &mut Vec<String>,
 ) {
     let kind = resource.ty.as_ref().and_then(|ty| ty.custom.as_ref());
     let (Some(custom), Some(kind)) = (&resource.custom, kind) else {
@@ -80,11 +81,11 @@ fn by_schema(
                       errors to complete validation";
         problems.push(field::Error::invalid(&Path::ROOT, &Value::Null, detail));
     } else {
-        custom.check_rules(new, old, problems);
+        custom.check_rules(new, old, problems, told);
     }
 }
 
-/// Refuses an object that may not replace `old`.
+/// Refuses an object that may not replace `old`. What is wrong with it and may stay so is added to `told`.
 ///
 /// # Errors
 /// 422 with all findings.
@@ -93,6 +94,7 @@ pub(super) fn on_update(
     part: Part,
     new: &Value,
     old: &Value,
+    told: &mut Vec<String>,
 ) -> Result<(), Status> {
     let Some(ty) = &resource.storage.ty else {
         return Ok(());
@@ -109,7 +111,7 @@ pub(super) fn on_update(
         definitions::check_update(new, old, &mut problems);
         definitions::check(new, &mut problems);
     }
-    by_schema(resource, new, Some(old), &mut problems);
+    by_schema(resource, new, Some(old), &mut problems, told);
     refuse(resource, new, &problems)
 }
 

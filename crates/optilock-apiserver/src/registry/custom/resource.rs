@@ -48,15 +48,28 @@ pub(crate) struct Custom {
 }
 
 impl Custom {
-    /// Adds what an object breaks of the rules of its schema.
+    /// Adds what an object breaks of the rules of its schema; what it has broken before is added to `told`.
     #[cfg(feature = "cel")]
-    pub(crate) fn check_rules(&self, new: &Value, old: Option<&Value>, problems: &mut ErrorList) {
-        self.rules.check(new, old, problems);
+    pub(crate) fn check_rules(
+        &self,
+        new: &Value,
+        old: Option<&Value>,
+        problems: &mut ErrorList,
+        told: &mut Vec<String>,
+    ) {
+        self.rules.check(new, old, problems, told);
     }
 
     /// Without CEL the rules are kept, and not looked at.
     #[cfg(not(feature = "cel"))]
-    pub(crate) fn check_rules(&self, _: &Value, _: Option<&Value>, _: &mut ErrorList) {}
+    pub(crate) fn check_rules(
+        &self,
+        _: &Value,
+        _: Option<&Value>,
+        _: &mut ErrorList,
+        _: &mut Vec<String>,
+    ) {
+    }
 }
 
 /// Where a custom resource keeps its scale: paths such as `.spec.replicas`.

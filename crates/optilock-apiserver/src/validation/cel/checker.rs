@@ -10,21 +10,9 @@ use kube_cel::cel::common::ast::{
 
 use super::declared::Declared;
 use super::functions::{self, Overload};
+use super::macros::{Origins, RESULT};
 use super::place::Mistake;
 use super::types::{Substitution, Type};
-
-/// Macros of kube-apiserver that the parser does not know: an expression with one can't be checked.
-const UNKNOWN_MACROS: [&str; 9] = [
-    "bind",
-    "optMap",
-    "optFlatMap",
-    "sortBy",
-    "transformList",
-    "transformMap",
-    "transformMapEntry",
-    "all",
-    "exists",
-];
 
 /// What is known of an expression, by the ids of its parts.
 #[derive(Debug, Default)]
@@ -36,23 +24,21 @@ pub(super) struct Checked {
     pub(super) qualified: HashMap<u64, String>,
     /// Whether the old value is asked for.
     pub(super) uses_old: bool,
+    /// Whether it has something that the crate's interpreter can't run, or not as kube-apiserver does.
+    pub(super) is_beyond_the_interpreter: bool,
     pub(super) gives: Option<Type>,
 }
 
-/// Why nothing is known of an expression.
-#[derive(Debug)]
-pub(super) enum Unchecked {
-    Mistakes(Vec<Mistake>),
-    /// It is in order for kube-apiserver, as far as can be told.
-    Unknown,
-}
-
 /// Checks an expression about a value, and about the one before it, which may be an optional.
+///
+/// # Errors
+/// What is wrong with it.
 pub(super) fn check(
     expression: &IdedExpr,
+    origins: Origins,
     declared: &Arc<Declared>,
     optional_old: bool,
-) -> Result<Checked, Unchecked> {
+) -> Result<Checked, Vec<Mistake>> {
     let own = declared.ty.clone();
     let old = if optional_old {
         Type::optional(own.clone())
@@ -61,15 +47,14 @@ pub(super) fn check(
     };
     let mut checker = Checker {
         variables: vec![("self".to_owned(), own), ("oldSelf".to_owned(), old)],
+        origins,
         ..Checker::default()
     };
+    checker.checked.is_beyond_the_interpreter = !checker.origins.is_empty();
     checker.learn_objects(declared);
     let gives = checker.visit(expression);
-    if checker.is_unknown {
-        return Err(Unchecked::Unknown);
-    }
     if !checker.mistakes.is_empty() {
-        return Err(Unchecked::Mistakes(checker.mistakes));
+        return Err(checker.mistakes);
     }
     let (mut checked, substitution) = (checker.checked, checker.substitution);
     for ty in checked.types.values_mut() {
@@ -89,7 +74,9 @@ struct Checker {
     mistakes: Vec<Mistake>,
     /// Parts that were looked at, by what a mistake in them is shown at.
     seen: HashMap<String, usize>,
-    is_unknown: bool,
+    origins: Origins,
+    /// The macros of the parser that the part which is looked at is in.
+    macros: Vec<&'static str>,
 }
 
 impl Checker {
@@ -114,6 +101,16 @@ impl Checker {
     }
 
     fn visit(&mut self, expression: &IdedExpr) -> Type {
+        if self.origins.is_copy(expression.id) {
+            let seen = self.seen.clone();
+            let ty = self.look_at(expression);
+            self.seen = seen;
+            return ty;
+        }
+        self.look_at(expression)
+    }
+
+    fn look_at(&mut self, expression: &IdedExpr) -> Type {
         let ty = match &expression.expr {
             Expr::Literal(literal) => literal_type(literal),
             Expr::Ident(name) => self.identifier(name),
@@ -135,18 +132,46 @@ impl Checker {
                 let values = self.common(entries.map(|entry| (&entry.value, entry.optional)));
                 Type::map(keys, values)
             }
-            Expr::Comprehension(comprehension) => self.comprehension(comprehension),
-            // Messages of protobuf, which no rule has a use for.
-            Expr::Struct(_) | Expr::Unspecified => {
-                self.is_unknown = true;
-                Type::Error
+            Expr::Comprehension(comprehension) => {
+                let name = parsers_macro(comprehension);
+                let name = name.filter(|_| self.origins.token(expression.id).is_none());
+                self.macros.extend(name);
+                let ty = self.comprehension(comprehension);
+                if let Some(name) = name {
+                    self.macros.pop();
+                    *self.seen.entry(name.to_owned()).or_default() += 1;
+                }
+                ty
             }
+            // Messages of protobuf, which no rule has a use for.
+            Expr::Struct(message) => {
+                let name = &message.type_name;
+                let what = format!("undeclared reference to '{name}' (in container '')");
+                self.mistake(what, token(expression))
+            }
+            Expr::Unspecified => Type::Error,
         };
         self.checked.types.insert(expression.id, ty.clone());
-        if !is_made(expression) {
-            *self.seen.entry(token(expression)).or_default() += 1;
+        if self.is_in_source(expression) {
+            *self.seen.entry(self.token(expression)).or_default() += 1;
         }
         ty
+    }
+
+    /// What a mistake in an expression is shown at.
+    fn token(&self, expression: &IdedExpr) -> String {
+        match self.origins.token(expression.id) {
+            Some(token) => token.to_owned(),
+            None => token(expression),
+        }
+    }
+
+    /// Whether the source has it, or what all of it was made of.
+    fn is_in_source(&self, expression: &IdedExpr) -> bool {
+        match self.origins.token(expression.id) {
+            Some(_) => self.origins.is_whole(expression.id),
+            None => !is_made(expression),
+        }
     }
 
     /// The type of all elements of a literal.
@@ -177,8 +202,10 @@ impl Checker {
 
     /// A mistake in a part that was looked at.
     fn mistake_in(&mut self, what: String, at: &IdedExpr) -> Type {
-        let ty = self.mistake(what, token(at));
-        if let Some(mistake) = self.mistakes.last_mut() {
+        let ty = self.mistake(what, self.token(at));
+        if self.is_in_source(at)
+            && let Some(mistake) = self.mistakes.last_mut()
+        {
             mistake.nth = mistake.nth.saturating_sub(1);
         }
         ty
@@ -247,6 +274,7 @@ impl Checker {
 
     fn call(&mut self, id: u64, call: &CallExpr) -> Type {
         if call.func_name == operators::OPT_SELECT {
+            self.checked.is_beyond_the_interpreter = true;
             self.checked.costs.insert(id, BTreeSet::from([""]));
             return match call.args.as_slice() {
                 [operand, field] => match &field.expr {
@@ -257,10 +285,6 @@ impl Checker {
                 },
                 _ => Type::Error,
             };
-        }
-        if UNKNOWN_MACROS.contains(&call.func_name.as_str()) {
-            self.is_unknown = true;
-            return Type::Error;
         }
         let mut types: Vec<Type> = Vec::new();
         let mut name = call.func_name.clone();
@@ -284,7 +308,7 @@ impl Checker {
         types.extend(arguments);
         let Some(forms) = functions::named(&name) else {
             let what = format!("undeclared reference to '{name}' (in container '')");
-            return self.mistake(what, token_of_call(call));
+            return self.mistake(what, self.token_of_call(id, call));
         };
         if matches!(
             name.as_str(),
@@ -354,33 +378,46 @@ impl Checker {
         };
         let name = self.checked.qualified.get(&id).unwrap_or(&call.func_name);
         let what = format!("found no matching overload for '{name}' applied to '{signature}'");
-        self.mistake(what, token_of_call(call))
+        self.mistake(what, self.token_of_call(id, call))
+    }
+
+    fn token_of_call(&self, id: u64, call: &CallExpr) -> String {
+        let made = || self.macros.last().filter(|_| is_call_made(call));
+        match self.origins.token(id).or_else(|| made().copied()) {
+            Some(token) => token.to_owned(),
+            None => token_of_call(call),
+        }
     }
 
     fn comprehension(&mut self, comprehension: &ComprehensionExpr) -> Type {
         let range = self.visit(&comprehension.iter_range);
         let accumulated = self.visit(&comprehension.accu_init);
         let range = self.substitution.apply(&range);
-        let element = match &range {
-            Type::List(of) => Type::clone(of),
-            Type::Map(key, _) => Type::clone(key),
-            Type::Dyn | Type::Error => Type::Dyn,
+        let has_two = comprehension.iter_var2.is_some();
+        let (first, second) = match &range {
+            Type::List(of) if has_two => (Type::Int, Type::clone(of)),
+            Type::List(of) => (Type::clone(of), Type::Dyn),
+            Type::Map(key, value) => (Type::clone(key), Type::clone(value)),
+            Type::Dyn | Type::Error => (Type::Dyn, Type::Dyn),
             Type::Parameter(_) => {
                 self.substitution.assign(&Type::Dyn, &range);
-                Type::Dyn
+                (Type::Dyn, Type::Dyn)
             }
             other => {
                 let what = format!(
                     "expression of type '{other}' cannot be range of a comprehension (must be list, map, or dynamic)"
                 );
-                self.mistake_in(what, &comprehension.iter_range)
+                let error = self.mistake_in(what, &comprehension.iter_range);
+                (error.clone(), error)
             }
         };
         let outside = self.variables.len();
         let accumulator = (comprehension.accu_var.clone(), accumulated.clone());
         self.variables.push(accumulator);
-        self.variables
-            .push((comprehension.iter_var.clone(), element));
+        self.variables.push((comprehension.iter_var.clone(), first));
+        if let Some(name) = &comprehension.iter_var2 {
+            self.variables.push((name.clone(), second));
+        }
         let condition = self.visit(&comprehension.loop_cond);
         if !self.substitution.assign(&Type::Bool, &condition) {
             self.mismatch(&Type::Bool, &condition, &comprehension.loop_cond);
@@ -434,17 +471,44 @@ fn qualified(expression: &IdedExpr) -> Option<String> {
 
 /// Whether a macro made the expression, so that the source has it not.
 fn is_made(expression: &IdedExpr) -> bool {
-    let arguments = match &expression.expr {
-        Expr::Call(call) => &call.args,
-        _ => return false,
+    matches!(&expression.expr, Expr::Call(call) if is_call_made(call))
+}
+
+fn is_call_made(call: &CallExpr) -> bool {
+    call.args.iter().any(|argument| is_name(argument, RESULT))
+}
+
+fn is_name(expression: &IdedExpr, name: &str) -> bool {
+    matches!(&expression.expr, Expr::Ident(known) if known == name)
+}
+
+/// What mistakes are shown at in what the parser made of `filter`, or of `map` with a condition, which is not the same only
+/// where it maps to something else than the item.
+fn parsers_macro(comprehension: &ComprehensionExpr) -> Option<&'static str> {
+    let Expr::Call(step) = &comprehension.loop_step.expr else {
+        return None;
     };
-    let is_accumulator =
-        |argument: &IdedExpr| matches!(&argument.expr, Expr::Ident(name) if name == "@result");
-    arguments.iter().any(is_accumulator)
+    let (operators::CONDITIONAL, [_, added, _]) = (step.func_name.as_str(), step.args.as_slice())
+    else {
+        return None;
+    };
+    let Expr::Call(added) = &added.expr else {
+        return None;
+    };
+    match &added.args.last()?.expr {
+        Expr::List(items) => {
+            let keeps = items
+                .elements
+                .iter()
+                .all(|item| is_name(item, &comprehension.iter_var));
+            Some(if keeps { "filter(" } else { "map(" })
+        }
+        _ => Some("exists_one("),
+    }
 }
 
 /// What a mistake in an expression is shown at.
-fn token(expression: &IdedExpr) -> String {
+pub(super) fn token(expression: &IdedExpr) -> String {
     match &expression.expr {
         Expr::Ident(name) => name.clone(),
         Expr::Select(select) if select.test => "has(".to_owned(),
@@ -454,7 +518,7 @@ fn token(expression: &IdedExpr) -> String {
         Expr::Literal(LiteralValue::Int(number)) => number.inner().to_string(),
         Expr::Literal(LiteralValue::Boolean(value)) => value.inner().to_string(),
         Expr::List(_) => "[".to_owned(),
-        Expr::Map(_) => "{".to_owned(),
+        Expr::Map(_) | Expr::Struct(_) => "{".to_owned(),
         _ => String::new(),
     }
 }
@@ -463,6 +527,7 @@ fn token_of_call(call: &CallExpr) -> String {
     match call.func_name.as_str() {
         operators::CONDITIONAL => "?".to_owned(),
         operators::INDEX | operators::OPT_INDEX => "[".to_owned(),
+        operators::OPT_SELECT => ".?".to_owned(),
         operators::IN => "in".to_owned(),
         name if name.contains('_') && !name.chars().any(char::is_alphanumeric) => {
             name.trim_matches('_').to_owned()

@@ -11,6 +11,7 @@ use kube_cel::cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, L
 
 use super::checker::Checked;
 use super::declared::Declared;
+use super::macros::is_binding;
 use super::types::Type;
 
 /// Making a list, and a map.
@@ -130,6 +131,16 @@ struct Operand<'e> {
     ty: Type,
     path: Vec<String>,
     size: Option<Range>,
+}
+
+impl Operand<'_> {
+    /// Its value where it is written down as a number; what is below zero is none.
+    fn integer(&self) -> Option<u64> {
+        match &self.expression?.expr {
+            Expr::Literal(LiteralValue::Int(n)) => Some(n.inner().max(&0).unsigned_abs()),
+            _ => None,
+        }
+    }
 }
 
 impl<'e> Estimate<'e> {
@@ -313,22 +324,49 @@ impl<'e> Estimate<'e> {
             elements: self.elements_of(start),
         };
         self.variables.push(accumulator);
+        if is_binding(comprehension) {
+            sum = sum.plus(self.cost(&comprehension.result));
+            if let Some(size) = self.size(&comprehension.result) {
+                self.sizes.insert(expression.id, size);
+            }
+            if let Some(elements) = self.elements_of(&comprehension.result) {
+                self.elements.insert(expression.id, elements);
+            }
+            self.variables.pop();
+            return sum;
+        }
         let elements = self.elements_of(range);
         let is_list = match elements {
             Some(elements) => elements.is_list,
             None => matches!(self.ty(range), Type::List(_)),
         };
+        let second = comprehension.iter_var2.as_ref();
+        let step = match (is_list, second) {
+            (true, None) => "@items",
+            (true, Some(_)) => "@indices",
+            (false, _) => "@keys",
+        };
         let variable = Variable {
             name: comprehension.iter_var.clone(),
-            path: self.below(range, if is_list { "@items" } else { "@keys" }),
-            size: elements.map(|of| if is_list { of.values } else { of.keys }),
+            path: self.below(range, step),
+            size: elements.map(|of| if step == "@items" { of.values } else { of.keys }),
             elements: None,
         };
+        let outside = self.variables.len();
         self.variables.push(variable);
+        if let Some(name) = second {
+            let variable = Variable {
+                name: name.clone(),
+                path: self.below(range, if is_list { "@items" } else { "@values" }),
+                size: elements.map(|of| of.values),
+                elements: None,
+            };
+            self.variables.push(variable);
+        }
         let round = self
             .cost(&comprehension.loop_cond)
             .plus(self.cost(&comprehension.loop_step));
-        self.variables.pop();
+        self.variables.truncate(outside);
         sum = sum.plus(self.cost(&comprehension.result));
         self.variables.pop();
         let rounds = self.size_or_unknown(range);
@@ -582,9 +620,32 @@ impl<'e> Estimate<'e> {
                 (pairs.scaled(2.0).plus(Range::ONE), None)
             }
             "copy" => (of.plus(Range::exactly(LIST + 1)), Some(of)),
-            "compare-all" => {
-                let pairs = of.times(of);
-                (pairs.scaled(2.0).plus(Range::exactly(LIST + 1)), Some(of))
+            "slice" => {
+                let limits: Vec<_> = arguments.iter().map(|limit| limit.integer()).collect();
+                let start = limits.first().copied().flatten().unwrap_or(0);
+                let end = limits.get(1).copied().flatten().unwrap_or(of.max);
+                let size = Range::exactly(end.wrapping_sub(start));
+                (size.plus(Range::exactly(LIST + 1)), Some(size))
+            }
+            "range" => {
+                let count = arguments.first().and_then(Operand::integer);
+                let size = Range::exactly(count.unwrap_or(u64::MAX));
+                (size.plus(Range::exactly(LIST + 1)), Some(size))
+            }
+            "flatten" => {
+                let depth = arguments.first().map_or(Some(1), Operand::integer);
+                let cost = of.scaled(depth.unwrap_or(u64::MAX) as f64);
+                (cost.plus(Range::exactly(LIST + 1)), Some(of))
+            }
+            "compare-all" | "compare-all-text" | "sort-by" | "sort-by-text" => {
+                let keys = if kind.starts_with("sort-by") {
+                    first
+                } else {
+                    of
+                };
+                let pairs = keys.times(keys);
+                let cost = pairs.scaled(comparing(kind.ends_with("text")));
+                (cost.plus(Range::exactly(LIST + 1)), Some(pairs))
             }
             _ => (Range::ONE, None),
         };
@@ -602,6 +663,11 @@ impl<'e> Estimate<'e> {
         };
         known.unwrap_or(Range::UNKNOWN)
     }
+}
+
+/// What comparing two items of a list costs.
+pub(super) fn comparing(are_texts: bool) -> f64 {
+    if are_texts { 2.0 + PER_CHARACTER } else { 2.0 }
 }
 
 fn joined(a: Elements, b: Elements) -> Elements {

@@ -1,19 +1,23 @@
 //! Running an expression while counting what it costs.
 //!
 //! The interpreter counts nothing, so that the parts of an expression are run one by one here: calls with the values of their
-//! arguments, loops round by round. That is for rules that could get too expensive; others run as a whole.
+//! arguments, loops round by round. That is for rules that could get too expensive, and for those with something that the
+//! interpreter can't run; others run as a whole.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use kube_cel::cel::common::ast::{
-    CallExpr, ComprehensionExpr, Expr, ListExpr, SelectExpr, operators,
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedEntryExpr, ListExpr, MapEntryExpr, MapExpr,
+    SelectExpr, operators,
 };
-use kube_cel::cel::objects::Key;
+use kube_cel::cel::objects::{Key, OptionalValue};
 use kube_cel::cel::{Context, ExecutionError, IdedExpr, Value};
 
 use super::checker::Checked;
-use super::cost::{LIST, MAP, PER_CHARACTER, PER_PATTERN, scaled};
-use super::values::{is_literal, size};
+use super::cost::{LIST, MAP, PER_CHARACTER, PER_PATTERN, comparing, scaled};
+use super::macros::{INSERT, SORT};
+use super::values::{is_literal, optional, size};
 
 /// What one run of an expression may cost.
 const PER_RUN: u64 = 1_000_000;
@@ -73,11 +77,7 @@ impl<'c> Meter<'c> {
                 let list = ListExpr::new_with_optionals(names, list.optional_indices.clone());
                 Ok(scope.resolve(&made(Expr::List(list)))?)
             }
-            Expr::Map(_) => {
-                // Its members are few, they are written down.
-                self.spend(MAP)?;
-                Ok(context.resolve(expression)?)
-            }
+            Expr::Map(map) => self.map(map, context),
             Expr::Comprehension(comprehension) => self.comprehension(comprehension, context),
             Expr::List(_) | Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => {
                 Ok(context.resolve(expression)?)
@@ -94,6 +94,36 @@ impl<'c> Meter<'c> {
             .iter()
             .map(|expression| self.run(expression, context))
             .collect()
+    }
+
+    fn map(&mut self, map: &MapExpr, context: &Context<'_>) -> Run {
+        self.spend(MAP)?;
+        let entries = map.entries.iter().filter_map(|entry| match &entry.expr {
+            EntryExpr::MapEntry(entry) => Some(entry),
+            EntryExpr::StructField(_) => None,
+        });
+        let mut values = Vec::new();
+        for entry in entries.clone() {
+            values.push(self.run(&entry.key, context)?);
+            values.push(self.run(&entry.value, context)?);
+        }
+        let (names, scope) = bound(&values, context);
+        let mut names = names.into_iter();
+        let entries = entries.map(|entry| {
+            let entry = MapEntryExpr {
+                key: names.next().unwrap_or_default(),
+                value: names.next().unwrap_or_default(),
+                optional: entry.optional,
+            };
+            IdedEntryExpr {
+                id: 0,
+                expr: EntryExpr::MapEntry(entry),
+            }
+        });
+        let map = MapExpr {
+            entries: entries.collect(),
+        };
+        Ok(scope.resolve(&made(Expr::Map(map)))?)
     }
 
     fn select(&mut self, select: &SelectExpr, context: &Context<'_>) -> Run {
@@ -152,6 +182,12 @@ impl<'c> Meter<'c> {
                 self.spend(1)?;
                 return Ok(Value::Bool(value));
             }
+            (operators::OPT_SELECT, [operand, field]) => {
+                let operand = self.run(operand, context)?;
+                let field = self.run(field, context)?;
+                self.spend(1)?;
+                return Ok(optional(member(&operand, &field)?));
+            }
             _ => {}
         }
         let whole = self.checked.qualified.get(&expression.id);
@@ -177,19 +213,19 @@ impl<'c> Meter<'c> {
     }
 
     fn comprehension(&mut self, comprehension: &ComprehensionExpr, context: &Context<'_>) -> Run {
-        let range: Vec<Value> = match self.run(&comprehension.iter_range, context)? {
-            Value::List(items) => Arc::unwrap_or_clone(items),
-            Value::Map(members) => members.map.keys().map(of_key).collect(),
-            _ => return Err(ExecutionError::NoSuchOverload.into()),
-        };
+        let range = self.run(&comprehension.iter_range, context)?;
+        let range = rounds(range, comprehension.iter_var2.is_some())?;
         let mut accumulated = self.run(&comprehension.accu_init, context)?;
         let mut failed = None;
-        for item in range {
+        for (first, second) in range {
             let mut scope = context.new_inner_scope();
-            scope.add_variable_from_value(comprehension.iter_var.clone(), item);
-            // Lists grow in place: a copy for each round would cost far more than what is counted.
-            if let Value::List(items) = &mut accumulated {
-                self.grow(comprehension, Arc::make_mut(items), &scope)?;
+            scope.add_variable_from_value(comprehension.iter_var.clone(), first);
+            if let (Some(name), Some(second)) = (&comprehension.iter_var2, second) {
+                scope.add_variable_from_value(name.clone(), second);
+            }
+            // Lists and maps grow in place: a copy for each round would cost far more than what is counted.
+            if matches!(accumulated, Value::List(_) | Value::Map(_)) {
+                self.grow(&comprehension.loop_step, &mut accumulated, &scope)?;
                 continue;
             }
             scope.add_variable_from_value(comprehension.accu_var.clone(), accumulated.clone());
@@ -217,32 +253,109 @@ impl<'c> Meter<'c> {
         self.run(&comprehension.result, &scope)
     }
 
-    /// A round of `map` or `filter`: `accumulated + [value]`, or that where a condition holds.
+    /// A round of a loop that gathers a list or a map: something more, or nothing where a condition does not hold.
     fn grow(
         &mut self,
-        comprehension: &ComprehensionExpr,
-        items: &mut Vec<Value>,
+        step: &IdedExpr,
+        gathered: &mut Value,
         scope: &Context<'_>,
     ) -> Result<(), Failure> {
-        let mut step = &comprehension.loop_step;
-        if let Expr::Call(call) = &step.expr
-            && let (operators::CONDITIONAL, [condition, yes, _]) =
-                (call.func_name.as_str(), call.args.as_slice())
-        {
-            if !self.truth(condition, scope)? {
-                return self.spend(1);
+        let Expr::Call(call) = &step.expr else {
+            return Ok(());
+        };
+        match (call.func_name.as_str(), call.args.as_slice(), gathered) {
+            (operators::CONDITIONAL, [condition, yes, _], gathered) => {
+                if self.truth(condition, scope)? {
+                    self.grow(yes, gathered, scope)
+                } else {
+                    self.spend(1)
+                }
             }
-            step = yes;
+            (operators::ADD, [_, added], Value::List(items)) => {
+                if let Expr::List(added) = &added.expr {
+                    // The accumulator, the list around the value, and the sum.
+                    self.spend(1 + LIST + 1)?;
+                    Arc::make_mut(items).extend(self.all(&added.elements, scope)?);
+                }
+                Ok(())
+            }
+            (INSERT, [_, added @ ..], Value::Map(members)) => {
+                // The accumulator, and the call.
+                self.spend(1 + 1)?;
+                let members = Arc::make_mut(&mut members.map);
+                match self.all(added, scope)?.as_slice() {
+                    [Value::Map(more)] => {
+                        for (key, value) in &*more.map {
+                            insert(members, key.clone(), value.clone())?;
+                        }
+                        Ok(())
+                    }
+                    [key, value] => insert(members, to_key(key)?, value.clone()),
+                    _ => Err(ExecutionError::NoSuchOverload.into()),
+                }
+            }
+            _ => Ok(()),
         }
-        if let Expr::Call(call) = &step.expr
-            && let [_, added] = call.args.as_slice()
-            && let Expr::List(added) = &added.expr
-        {
-            // The accumulator, the list around the value, and the sum.
-            self.spend(1 + LIST + 1)?;
-            items.extend(self.all(&added.elements, scope)?);
+    }
+}
+
+/// The rounds of a loop: items, or members' keys; with a second variable, indices and items, or keys and values.
+fn rounds(range: Value, has_two: bool) -> Result<Vec<(Value, Option<Value>)>, Failure> {
+    Ok(match (range, has_two) {
+        (Value::List(items), false) => {
+            let items = Arc::unwrap_or_clone(items).into_iter();
+            items.map(|item| (item, None)).collect()
         }
-        Ok(())
+        (Value::List(items), true) => {
+            let items = (0..).map(Value::Int).zip(Arc::unwrap_or_clone(items));
+            items.map(|(at, item)| (at, Some(item))).collect()
+        }
+        (Value::Map(members), false) => {
+            let keys = members.map.keys();
+            keys.map(|key| (of_key(key), None)).collect()
+        }
+        (Value::Map(members), true) => {
+            let members = members.map.iter();
+            members
+                .map(|(key, value)| (of_key(key), Some(value.clone())))
+                .collect()
+        }
+        _ => return Err(ExecutionError::NoSuchOverload.into()),
+    })
+}
+
+/// Adds a member to a map that must not have it yet.
+fn insert(members: &mut HashMap<Key, Value>, key: Key, value: Value) -> Result<(), Failure> {
+    if members.contains_key(&key) {
+        let why = format!("insert failed: key {key} already exists");
+        return Err(ExecutionError::function_error(INSERT, why).into());
+    }
+    members.insert(key, value);
+    Ok(())
+}
+
+/// A member of a value that may be an optional, if there is one.
+fn member(operand: &Value, field: &Value) -> Result<Option<Value>, Failure> {
+    match operand {
+        Value::Map(members) => Ok(members.map.get(&to_key(field)?).cloned()),
+        Value::Opaque(of) => match of.downcast_ref::<OptionalValue>() {
+            Some(optional) => match optional.value() {
+                Some(value) => member(value, field),
+                None => Ok(None),
+            },
+            None => Err(ExecutionError::NoSuchOverload.into()),
+        },
+        _ => Err(ExecutionError::NoSuchOverload.into()),
+    }
+}
+
+fn to_key(value: &Value) -> Result<Key, Failure> {
+    match value {
+        Value::Int(n) => Ok(Key::Int(*n)),
+        Value::UInt(n) => Ok(Key::Uint(*n)),
+        Value::Bool(value) => Ok(Key::Bool(*value)),
+        Value::String(text) => Ok(Key::String(Arc::clone(text))),
+        _ => Err(ExecutionError::NoSuchOverload.into()),
     }
 }
 
@@ -289,6 +402,16 @@ fn price(name: &str, values: &[Value], result: &Value) -> u64 {
             let text = scaled(characters(0) + 1, PER_CHARACTER);
             text.saturating_mul(scaled(characters(1), PER_PATTERN))
         }
+        "slice" | "reverse" | "lists.range" | "range" => size(result) + 1 + LIST,
+        "flatten" => {
+            let depth = match values.get(1) {
+                Some(Value::Int(depth)) => depth.unsigned_abs(),
+                _ => 1,
+            };
+            characters(0).saturating_mul(depth) + 1 + LIST
+        }
+        "distinct" | "sort" => comparisons(values.first()),
+        SORT => comparisons(values.get(1)),
         "contains" if is_text(0) => reading(0).saturating_mul(reading(1)),
         "startsWith" | "endsWith" | "format" | "quote" => reading(0),
         "string" | "bytes"
@@ -315,6 +438,17 @@ fn price(name: &str, values: &[Value], result: &Value) -> u64 {
         operators::ADD if is_text(0) => scaled(characters(0) + characters(1), PER_CHARACTER),
         _ => 1,
     }
+}
+
+/// What comparing all items of a list with each other costs.
+fn comparisons(list: Option<&Value>) -> u64 {
+    let Some(Value::List(items)) = list else {
+        return 1;
+    };
+    let are_texts = matches!(items.first(), Some(Value::String(_) | Value::Bytes(_)));
+    let pairs = (items.len() as f64).powi(2);
+    // Rounded down, as there.
+    (pairs * comparing(are_texts)) as u64 + 1 + LIST
 }
 
 /// What reading all of a value costs.

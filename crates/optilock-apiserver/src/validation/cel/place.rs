@@ -10,11 +10,28 @@ pub(super) struct Mistake {
     pub(super) nth: usize,
 }
 
+/// Mistakes in the order of their places.
+pub(super) fn shown(mistakes: &[Mistake], source: &str) -> String {
+    let mut placed: Vec<(usize, &Mistake)> = mistakes
+        .iter()
+        .map(|mistake| (mistake.place(source), mistake))
+        .collect();
+    placed.sort_by_key(|(at, _)| *at);
+    let shown: Vec<String> = placed
+        .iter()
+        .map(|(at, mistake)| mistake.shown(source, *at))
+        .collect();
+    shown.join("\n")
+}
+
 impl Mistake {
-    /// The mistake with the line that it is in. The parser keeps no places; the place where the token stands alone and in
-    /// no text for that time is pointed at.
-    pub(super) fn shown(&self, source: &str) -> String {
-        let at = find(source, &self.token, self.nth).unwrap_or(0);
+    /// The parser keeps no places: this is where the token stands alone and in no text for that time.
+    fn place(&self, source: &str) -> usize {
+        find(source, &self.token, self.nth).unwrap_or(0)
+    }
+
+    /// The mistake with the line that it is in.
+    fn shown(&self, source: &str, at: usize) -> String {
         let before = &source[..at];
         let line = before.matches('\n').count();
         let column = before.chars().rev().take_while(|c| *c != '\n').count();
@@ -99,7 +116,7 @@ mod tests {
             nth: 1,
         };
         assert_eq!(
-            mistake.shown("'a.b' == self.bc || self.b ||\n  self.b"),
+            shown(&[mistake], "'a.b' == self.bc || self.b ||\n  self.b"),
             "ERROR: <input>:2:7: undefined field 'b'\n |   self.b\n | ......^"
         );
     }

@@ -203,8 +203,15 @@ impl Rules {
         }
     }
 
-    /// Adds what an object breaks; rules about a transition are looked at when there is an old object.
-    pub(crate) fn check(&self, object: &Value, old: Option<&Value>, errors: &mut ErrorList) {
+    /// Adds what an object breaks; rules about a transition are looked at when there is an old object. What is broken and
+    /// has not changed is no error, the writer is told of it.
+    pub(crate) fn check(
+        &self,
+        object: &Value,
+        old: Option<&Value>,
+        errors: &mut ErrorList,
+        told: &mut Vec<String>,
+    ) {
         let Some(root) = &self.root else { return };
         CONTEXT.with(|functions| {
             let mut run = Run {
@@ -212,6 +219,7 @@ impl Rules {
                 metered: self.metered,
                 left: BUDGET,
                 errors,
+                told,
             };
             run.node(root, object, old, false, &Path::ROOT);
         });
@@ -226,6 +234,7 @@ struct Run<'r> {
     metered: bool,
     left: u64,
     errors: &'r mut ErrorList,
+    told: &'r mut Vec<String>,
 }
 
 impl Run<'_> {
@@ -324,8 +333,11 @@ impl Run<'_> {
                     // What was there before the rule may stay as it is.
                     let tolerated = settled && !rule.compiled.uses_old;
                     let message = self.message(rule, &scope);
-                    if !tolerated {
-                        self.errors.push(broken(rule, value, message, path));
+                    let error = broken(rule, value, message, path);
+                    if tolerated {
+                        self.told.push(error.to_string());
+                    } else {
+                        self.errors.push(error);
                     }
                 }
                 Err(failure) => {

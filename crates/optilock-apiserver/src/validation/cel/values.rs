@@ -1,16 +1,19 @@
 //! Values as expressions see them.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kube_cel::KubeCelExt;
+use kube_cel::cel::extractors::This;
 use kube_cel::cel::objects::{Key, Map, OptionalValue};
 use kube_cel::cel::{Context, ExecutionError, Program, Value, common::ast::Expr};
 use serde_json::Value as Json;
 
 use super::declared::{Declared, escaped};
+use super::macros::SORT;
 use super::types::Type;
 
 /// Names of the types of values, for `type(…)`.
@@ -31,6 +34,16 @@ pub(super) fn context() -> Context<'static> {
     let mut context = Context::default().with_all();
     context.add_function("type", |value: Value| {
         Ok::<_, ExecutionError>(type_named(type_name(&value)))
+    });
+    context.add_function(
+        SORT,
+        |This(items): This<Arc<Vec<Value>>>, keys: Arc<Vec<Value>>| sort_by_keys(&items, &keys),
+    );
+    context.add_function("optional.unwrap", |list: Arc<Vec<Value>>| {
+        with_values(&list)
+    });
+    context.add_function("unwrapOpt", |This(list): This<Arc<Vec<Value>>>| {
+        with_values(&list)
     });
     for name in TYPES.into_iter().chain(["type"]) {
         context.add_variable_from_value(name, type_named(name));
@@ -79,6 +92,51 @@ fn type_name(value: &Value) -> &str {
         Value::Function(..) => "function",
         Value::Null => "null_type",
     }
+}
+
+/// The items of a list in the order of their keys, which are the items of another one.
+fn sort_by_keys(items: &[Value], keys: &[Value]) -> Result<Value, ExecutionError> {
+    let mut order: Vec<usize> = (0..items.len().min(keys.len())).collect();
+    let mut fits = true;
+    order.sort_by(|a, b| {
+        let compared = compare(&keys[*a], &keys[*b]);
+        fits &= compared.is_some();
+        compared.unwrap_or(Ordering::Equal)
+    });
+    if !fits {
+        let why = "list elements must have the same type";
+        return Err(ExecutionError::function_error(SORT, why));
+    }
+    let sorted = order.into_iter().map(|at| items[at].clone());
+    Ok(Value::List(Arc::new(sorted.collect())))
+}
+
+/// The order of two values of one type.
+fn compare(a: &Value, b: &Value) -> Option<Ordering> {
+    match (a, b) {
+        (Value::Bytes(a), Value::Bytes(b)) => Some(a.cmp(b)),
+        // What is no number is neither less nor greater.
+        (Value::Float(a), Value::Float(b)) => a.partial_cmp(b).or(Some(Ordering::Equal)),
+        _ if type_name(a) == type_name(b) => a.partial_cmp(b),
+        _ => None,
+    }
+}
+
+/// The values of those optionals of a list that have one.
+fn with_values(list: &[Value]) -> Result<Value, ExecutionError> {
+    let mut values = Vec::new();
+    for item in list {
+        let optional = match item {
+            Value::Opaque(of) => of.downcast_ref::<OptionalValue>(),
+            _ => None,
+        };
+        let Some(optional) = optional else {
+            let why = "a value of the list is not optional";
+            return Err(ExecutionError::function_error("optional.unwrap", why));
+        };
+        values.extend(optional.value().cloned());
+    }
+    Ok(Value::List(Arc::new(values)))
 }
 
 /// A value, or none, as an optional.

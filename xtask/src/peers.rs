@@ -80,6 +80,13 @@ pub(crate) const CONTROLLER_RUNTIME: Program = Program {
     package: ".",
     kubernetes: false,
 };
+/// Asks fakes of clients, and a server, what an API server is asked.
+pub(crate) const FAKES: Program = Program {
+    name: "fakes",
+    module: "controller-runtime",
+    package: "./fakes",
+    kubernetes: false,
+};
 /// Prints what apimachinery's `wait.Backoff` does.
 pub(crate) const CLIENT_GO_BACKOFF: Program = Program {
     name: "client-go-backoff",

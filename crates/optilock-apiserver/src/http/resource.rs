@@ -283,7 +283,7 @@ impl ResourceRequest<'_> {
     ) -> Result<Reply, Status> {
         self.represent(&target.resource, Subject::Object)?;
         let options = self.write_options("CreateOptions", Operation::Update)?;
-        let sent = self.decode(view, &options, warnings)?;
+        let mut sent = self.decode(view, &options, warnings)?;
         self.check_namespace(target, &sent)?;
         let asker = Asker {
             user: self.user,
@@ -308,6 +308,7 @@ impl ResourceRequest<'_> {
             };
         }
         let advice = validation::warnings::about(&target.resource.api, &sent, None);
+        registry::before_post(&mut sent);
         let created = registry.create(target, sent, &options).await;
         // Who is told that the name is taken is told what is odd too: nothing is wrong with the object.
         if !matches!(&created, Err(status) if status.reason != Reason::AlreadyExists) {

@@ -44,7 +44,7 @@ impl Registry {
         self.admit_create(target, meta_str(&object, "name")).await?;
 
         prepare::on_write(resource, &mut object);
-        metadata::before_create(&mut object);
+        set_meta(&mut object, "selfLink", None);
         if options.operation == Operation::Update {
             let now = self.ambient.now_text();
             ownership::after_write(resource, Part::Main, None, &mut object, options, &now)?;

@@ -7,14 +7,11 @@ use super::resource::Resource;
 use super::strategy::Generation;
 use crate::ambient::Ambient;
 
-/// Takes out what the creator of an object can't say.
-pub(super) fn before_create(object: &mut Value) {
+/// Takes out what a POST can't say. A PUT and an apply that create can: kube-apiserver stores such an object as one that
+/// is going away.
+pub(crate) fn before_post(object: &mut Value) {
     let metadata = metadata_mut(object);
-    for name in [
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "selfLink",
-    ] {
+    for name in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
         metadata.remove(name);
     }
 }

@@ -55,6 +55,7 @@ pub(crate) use codec::{decode, splice_version};
 pub(crate) use delete::{FOREGROUND_FINALIZER, ORPHAN_FINALIZER};
 pub(crate) use errors::{method_not_allowed, missing_resource, not_found};
 pub(crate) use list::List;
+pub(crate) use metadata::before_post;
 pub(crate) use object::{finalizers, is_deleting};
 pub(crate) use options::{DeleteOptions, FieldValidation, ListOptions, Propagation, WriteOptions};
 pub(crate) use ownership::apply;

@@ -2,10 +2,10 @@
 
 use super::{Client, Source};
 use crate::commands::test::folder::Folder;
-use crate::peers::{CLIENT_GO, CLIENT_GO_0_26, CONTROLLER_RUNTIME};
+use crate::peers::{CLIENT_GO, CLIENT_GO_0_26, CONTROLLER_RUNTIME, FAKES};
 
 /// All clients, in the order in which they play.
-pub(super) const CLIENTS: [Client; 8] = [
+pub(super) const CLIENTS: [Client; 9] = [
     Client {
         name: "client-go 0.36",
         source: Source::Go(&CLIENT_GO, &["scenarios"]),
@@ -36,6 +36,11 @@ pub(super) const CLIENTS: [Client; 8] = [
         scenarios: &[
             "once", "retry", "crowd", "crud", "watch", "apply", "informer", "manager", "envtest",
         ],
+    },
+    Client {
+        name: "what fakes are asked",
+        source: Source::Go(&FAKES, &["scenario"]),
+        scenarios: &["questions"],
     },
     Client {
         name: "Python",

@@ -34,7 +34,7 @@ fn fill(ty: &StructType, members: &mut Map<String, Value>) {
             && is_unset(field, members.get(&*field.json))
             && let Ok(value) = serde_json::from_str(default)
         {
-            members.insert(field.json.to_string(), value);
+            members.insert(String::from(&*field.json), value);
         }
     }
     for rule in rows::DEFAULTS.of(ty) {
@@ -52,7 +52,7 @@ fn fill(ty: &StructType, members: &mut Map<String, Value>) {
             let mut value = Map::new();
             fill(inner, &mut value);
             if !value.is_empty() {
-                members.insert(field.json.to_string(), value.into());
+                members.insert(String::from(&*field.json), value.into());
             }
         }
     }

@@ -58,12 +58,14 @@ pub(crate) fn apply(
     };
     let named = fields(ty, &configuration);
 
-    let last = entries.iter().find(|entry| is_own(entry, manager)).cloned();
-    entries.retain(|entry| !is_own(entry, manager));
+    let own = entries
+        .iter()
+        .position(|entry| entry.manager.is_same(manager));
+    let last = own.map(|at| entries.remove(at));
 
     let merged = merge(ty, live, &configuration);
     let object = match &last {
-        Some(last) => prune(ty, &merged, &last.fields, &named, &entries),
+        Some(last) => prune(ty, merged, &last.fields, &named, &entries),
         None => merged,
     };
 
@@ -90,16 +92,23 @@ pub(crate) fn apply(
     Ok(Applied { object, entries })
 }
 
-/// Whether an entry is the one of an applier; it has one, whatever the version in which it applies.
-fn is_own(entry: &Entry, manager: &Manager) -> bool {
-    let (entry, manager) = (&entry.manager, manager);
-    entry.operation == Operation::Apply
-        && entry.name == manager.name
-        && entry.subresource == manager.subresource
-}
-
 /// Takes out what the manager does not name any more, and puts back what others own or what would be left dangling.
 fn prune(
+    ty: &StructType,
+    merged: Value,
+    last: &FieldSet,
+    named: &FieldSet,
+    others: &[Entry],
+) -> Value {
+    if last.is_within(named) {
+        // All that it owned it names again, with all that is above: nothing goes.
+        debug_assert_eq!(merged, pruned(ty, &merged, last, named, others));
+        return merged;
+    }
+    pruned(ty, &merged, last, named, others)
+}
+
+fn pruned(
     ty: &StructType,
     merged: &Value,
     last: &FieldSet,
@@ -126,7 +135,7 @@ fn refuse_conflicts(
     written: &FieldSet,
 ) -> Result<(), Status> {
     let mut causes = Vec::new();
-    let mut by_manager: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut by_manager: BTreeMap<String, (String, Vec<String>)> = BTreeMap::new();
     for entry in entries
         .iter()
         .filter(|entry| entry.manager.api_version == manager.api_version)
@@ -139,7 +148,11 @@ fn refuse_conflicts(
                 message: format!("conflict with {who}"),
                 field: field.clone(),
             });
-            by_manager.entry(who.clone()).or_default().push(field);
+            let shown = by_manager.entry(entry.manager.identifier());
+            shown
+                .or_insert_with(|| (who.clone(), Vec::new()))
+                .1
+                .push(field);
         }
     }
     let text = match causes.as_slice() {
@@ -149,7 +162,7 @@ fn refuse_conflicts(
             one.message, one.field
         ),
         several => {
-            let conflicts = by_manager.iter().map(|(who, fields)| {
+            let conflicts = by_manager.values().map(|(who, fields)| {
                 let fields: String = fields.iter().map(|field| format!("\n- {field}")).collect();
                 format!("conflicts with {who}:{fields}")
             });

@@ -9,35 +9,30 @@ use crate::schema::StructType;
 
 /// The set of all fields of a document.
 pub(super) fn fields(ty: &StructType, document: &Value) -> FieldSet {
-    let mut set = FieldSet::default();
-    collect(Atom::Struct(ty), document, &mut Vec::new(), &mut set);
-    set
+    below(Atom::Struct(ty), document)
 }
 
-fn collect(atom: Atom<'_>, value: &Value, path: &mut Vec<PathElement>, set: &mut FieldSet) {
-    let atom = atom.of_values(None, Some(value));
+/// The fields that are in a value, which is itself none of them.
+fn below(atom: Atom<'_>, value: &Value) -> FieldSet {
+    let mut set = FieldSet::default();
     match (atom, value) {
         (Atom::Struct(_) | Atom::Map(_), Value::Object(members)) => {
             for (name, value) in members {
-                path.push(PathElement::Field(name.clone()));
-                collect(atom.member(name), value, path, set);
+                let inner = atom.member(name).of_values(None, Some(value));
                 let hollow = value.is_null() || (value.is_object() && is_empty(Some(value)));
-                if hollow || !atom.declares(name) {
-                    set.insert(path);
-                }
-                path.pop();
+                let is_member = hollow || !atom.declares(name) || matches!(inner, Atom::Leaf);
+                let step = PathElement::Field(name.clone());
+                set.put(step, is_member, below(inner, value));
             }
         }
         (Atom::List(items), Value::Array(_)) => {
             for item in items.index(Some(value)) {
                 let value = item.first();
-                path.push(item.step);
-                collect(items.atom(), value, path, set);
-                set.insert(path);
-                path.pop();
+                let inner = items.atom().of_values(None, Some(value));
+                set.put(item.step, true, below(inner, value));
             }
         }
-        (Atom::Leaf, _) => set.insert(path),
         _ => {}
     }
+    set
 }

@@ -60,9 +60,11 @@ fn walk<'v>(
                 new.and_then(Value::as_object),
             );
             let value_in = |members: Option<&'v Map<String, Value>>, name| members?.get(name);
+            // Who owns what is nobody's: it is not compared, and it is large.
+            let is_metadata = matches!(&path[..], [PathElement::Field(name)] if name == "metadata");
             let mut member = |name: &String, old, new| {
                 // Most is as it was: that needs no path.
-                if old != new {
+                if !(is_metadata && name == "managedFields") && old != new {
                     path.push(PathElement::Field(name.clone()));
                     walk(atom.member(name), old, new, path, found);
                     path.pop();

@@ -35,6 +35,32 @@ pub(crate) struct Manager {
 }
 
 impl Manager {
+    /// The manager as structured-merge-diff names it, which is how conflicts are sorted.
+    pub(super) fn identifier(&self) -> String {
+        // Members in the order of the Go struct.
+        let api_version = match self.operation {
+            Operation::Apply => "",
+            Operation::Update => &self.api_version,
+        };
+        let members = [
+            ("manager", &*self.name),
+            ("operation", self.operation.name()),
+            ("apiVersion", api_version),
+            ("subresource", &self.subresource),
+        ];
+        let members = members.iter().filter(|(_, value)| !value.is_empty());
+        let members = members.map(|(name, value)| format!("\"{name}\":{}", Value::from(*value)));
+        format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+    }
+
+    /// Whether the two are one. An applier is the same whatever the version in which it applies.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.operation == other.operation
+            && self.subresource == other.subresource
+            && (self.operation == Operation::Apply || self.api_version == other.api_version)
+    }
+
     /// Whether an entry of `managedFields` is the manager's.
     pub(super) fn wrote(&self, entry: &Value) -> bool {
         text(entry, "manager") == self.name
@@ -53,11 +79,13 @@ pub(crate) struct Entry {
     pub(crate) fields: FieldSet,
 }
 
-/// Reads `metadata.managedFields`; `None` when it is none, or when an entry can't be read.
+/// Reads `metadata.managedFields`; `None` when it is none, or when an entry can't be read. Of several entries of one
+/// manager the last counts.
 pub(crate) fn decode(list: Option<&Value>) -> Option<Vec<Entry>> {
-    let entries = list?.as_array()?.iter().map(|entry| {
+    let mut entries: Vec<Entry> = Vec::new();
+    for entry in list?.as_array()? {
         let text = |member: &str| text(entry, member).to_owned();
-        Some(Entry {
+        let entry = Entry {
             manager: Manager {
                 name: text("manager"),
                 operation: match entry["operation"].as_str()? {
@@ -70,9 +98,27 @@ pub(crate) fn decode(list: Option<&Value>) -> Option<Vec<Entry>> {
             },
             time: text("time"),
             fields: FieldSet::from_fields_v1(&entry["fieldsV1"])?,
-        })
-    });
-    entries.collect()
+        };
+        match entries
+            .iter_mut()
+            .find(|known| known.manager.is_same(&entry.manager))
+        {
+            Some(known) => *known = entry,
+            None => entries.push(entry),
+        }
+    }
+    Some(entries)
+}
+
+/// Whether a manager has more than one entry of `managedFields`, which a write of a scale can leave.
+pub(super) fn is_doubled(entries: &[Value]) -> bool {
+    let who = |entry| ["manager", "subresource", "operation"].map(|member| text(entry, member));
+    let mut places = 1..entries.len();
+    places.any(|at| {
+        entries[..at]
+            .iter()
+            .any(|other| who(other) == who(&entries[at]))
+    })
 }
 
 /// Writes `metadata.managedFields`: applies first, then by time and name; `None` when there are no entries.

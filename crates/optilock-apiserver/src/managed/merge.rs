@@ -18,13 +18,12 @@ fn merged(atom: Atom<'_>, left: Option<&Value>, right: Option<&Value>) -> Option
     let atom = atom.of_values(left, right);
     match (atom, left, new) {
         (Atom::Struct(_) | Atom::Map(_), Some(Value::Object(old)), Value::Object(new)) => {
-            let mut members: Map<String, Value> = old.clone();
-            for (name, value) in new {
-                if let Some(value) = merged(atom.member(name), old.get(name), Some(value)) {
-                    members.insert(name.clone(), value);
-                }
-            }
-            Some(Value::Object(members))
+            let added = new.keys().filter(|name| !old.contains_key(*name));
+            let members = old.keys().chain(added).filter_map(|name| {
+                let value = merged(atom.member(name), old.get(name), new.get(name))?;
+                Some((name.clone(), value))
+            });
+            Some(Value::Object(members.collect::<Map<_, _>>()))
         }
         (Atom::List(items), Some(old @ Value::Array(_)), Value::Array(_)) => {
             Some(merged_lists(items, old, new))

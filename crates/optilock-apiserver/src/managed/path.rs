@@ -45,7 +45,7 @@ impl PathElement {
         for name in keys {
             let value = item.get(&**name).filter(|value| !value.is_null());
             if let Some(value) = value.cloned().or_else(|| default(name)) {
-                key.insert(name.to_string(), value);
+                key.insert(String::from(&**name), value);
             }
         }
         (!key.is_empty()).then(|| Self::Key(Value::Object(key).to_string()))
@@ -80,9 +80,9 @@ fn normalized(json: &str) -> Option<String> {
 /// As in `FieldsV1`.
 pub(super) fn wire(element: &PathElement) -> String {
     match element {
-        PathElement::Field(name) => format!("f:{name}"),
-        PathElement::Key(key) => format!("k:{key}"),
-        PathElement::Value(value) => format!("v:{value}"),
+        PathElement::Field(name) => ["f:", name].concat(),
+        PathElement::Key(key) => ["k:", key].concat(),
+        PathElement::Value(value) => ["v:", value].concat(),
         PathElement::Index(index) => format!("i:{index}"),
     }
 }

@@ -48,6 +48,16 @@ impl FieldSet {
         }
     }
 
+    /// Adds a step: itself, or what is below it, or both.
+    pub(super) fn put(&mut self, step: PathElement, is_member: bool, below: Self) {
+        if !below.is_empty() {
+            self.children.insert(step.clone(), below);
+        }
+        if is_member {
+            self.members.insert(step);
+        }
+    }
+
     /// Whether the step is in the set itself.
     pub(super) fn has(&self, step: &PathElement) -> bool {
         self.members.contains(step)
@@ -84,6 +94,15 @@ impl FieldSet {
             || self.children.iter().any(|(step, set)| {
                 let other = other.children.get(step);
                 other.is_some_and(|other| set.overlaps(other))
+            })
+    }
+
+    /// Whether all paths are in the other.
+    pub(crate) fn is_within(&self, other: &Self) -> bool {
+        self.members.is_subset(&other.members)
+            && self.children.iter().all(|(step, set)| {
+                let other = other.children.get(step);
+                other.is_some_and(|other| set.is_within(other))
             })
     }
 
@@ -160,8 +179,10 @@ impl FieldSet {
     }
 
     fn named(&self, node: &Node<'_>) -> Self {
-        let mut named = self.clone();
-        named.children.clear();
+        let mut named = Self {
+            members: self.members.clone(),
+            children: BTreeMap::new(),
+        };
         for (step, set) in &self.children {
             if let (PathElement::Field(name), Node::Struct(ty)) = (step, node)
                 && ty.field(name).is_some()

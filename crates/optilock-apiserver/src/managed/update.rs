@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::compare::compare;
-use super::entry::{Entry, Manager, Operation, set_time, sort};
+use super::entry::{Entry, Manager, Operation, is_doubled, set_time, sort};
 use super::set::FieldSet;
 use super::without_system;
 use crate::schema::StructType;
@@ -85,6 +85,9 @@ pub(crate) fn keep(list: &mut Value, writing: &Writing<'_>, changes: &Changes) -
     let Some(entries) = list.as_array_mut() else {
         return false;
     };
+    if is_doubled(entries) {
+        return false;
+    }
     let system = changes.written.difference(&changes.own);
     let mut of_manager = None;
     for (at, entry) in entries.iter().enumerate() {

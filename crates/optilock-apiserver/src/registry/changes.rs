@@ -36,10 +36,7 @@ pub(crate) struct Changes {
 impl Change {
     fn new(registry: &Registry, key: &str, bytes: Bytes, deletion: bool) -> Option<Self> {
         let resources = registry.resources();
-        let resource = resources
-            .iter()
-            .find(|resource| resource.is_stored() && key.starts_with(&resource.storage.prefix))?;
-        let rest = &key[resource.storage.prefix.len()..];
+        let (resource, rest) = resources.of_key(key)?;
         let (namespace, name) = if resource.api.namespaced {
             rest.split_once('/')?
         } else {

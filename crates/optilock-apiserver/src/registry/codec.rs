@@ -40,7 +40,8 @@ pub(super) fn encode(resource: &Resource, object: &mut Value) -> Bytes {
     let mut out = Vec::with_capacity(4096);
     encode_as(resource.storage.ty.as_ref(), object, &mut out);
     // The store keeps them: no byte more than there are.
-    Bytes::copy_from_slice(&out)
+    out.shrink_to_fit();
+    Bytes::from(out)
 }
 
 fn encode_as(ty: Option<&TypeRef>, object: &Value, out: &mut Vec<u8>) {

@@ -11,13 +11,26 @@ use crate::discovery::Discovery;
 #[derive(Debug)]
 pub(crate) struct Resources {
     list: Vec<Arc<Resource>>,
+    /// Places in the list, by plural name, group and version.
+    by_name: Vec<u32>,
+    /// Places of those that store objects, by what the keys of these begin with: of several versions the first.
+    by_prefix: Vec<u32>,
     discovery: Discovery,
 }
 
 impl Resources {
     pub(super) fn new(list: Vec<Arc<Resource>>) -> Self {
+        let at = |place: &u32| &*list[*place as usize];
+        let mut by_name: Vec<u32> = (0..).zip(&list).map(|(place, _)| place).collect();
+        let mut by_prefix = by_name.clone();
+        by_name.sort_by(|a, b| name(at(a)).cmp(&name(at(b))));
+        by_prefix.retain(|place| at(place).is_stored());
+        by_prefix.sort_by(|a, b| at(a).storage.prefix.cmp(&at(b).storage.prefix));
+        by_prefix.dedup_by(|b, a| at(a).storage.prefix == at(b).storage.prefix);
         Self {
             discovery: Discovery::new(list.clone()),
+            by_name,
+            by_prefix,
             list,
         }
     }
@@ -29,11 +42,31 @@ impl Resources {
 
     /// The resource of that group, version and plural name.
     pub(super) fn find(&self, group: &str, version: &str, plural: &str) -> Option<Arc<Resource>> {
-        let fits = |r: &&Arc<Resource>| {
-            &*r.api.plural == plural && &*r.api.group == group && &*r.api.version == version
-        };
-        self.list.iter().find(fits).cloned()
+        let wanted = (plural, group, version);
+        let found = self
+            .by_name
+            .binary_search_by(|place| name(self.at(*place)).cmp(&wanted));
+        Some(Arc::clone(self.at(self.by_name[found.ok()?])))
     }
+
+    /// The resource whose object has that key, and what of the key is behind the resource's own part.
+    pub(super) fn of_key<'k>(&self, key: &'k str) -> Option<(&Arc<Resource>, &'k str)> {
+        // No prefix is that of another one: what the key begins with is the last that is not behind it.
+        let behind = self
+            .by_prefix
+            .partition_point(|place| *self.at(*place).storage.prefix <= *key);
+        let resource = self.at(self.by_prefix[behind.checked_sub(1)?]);
+        Some((resource, key.strip_prefix(&*resource.storage.prefix)?))
+    }
+
+    fn at(&self, place: u32) -> &Arc<Resource> {
+        &self.list[place as usize]
+    }
+}
+
+fn name(resource: &Resource) -> (&str, &str, &str) {
+    let api = &resource.api;
+    (&api.plural, &api.group, &api.version)
 }
 
 impl Deref for Resources {

@@ -35,7 +35,7 @@ pub(super) fn complete(ty: &StructType, object: &mut Map<String, Value>) {
         if !object.contains_key(&*field.json)
             && let Some(value) = absent(field)
         {
-            object.insert(field.json.to_string(), value);
+            object.insert(String::from(&*field.json), value);
         }
     }
 }
@@ -88,14 +88,11 @@ fn settle_value(shape: &Shape, value: &mut Value) {
 }
 
 /// Sets a field of an object that is being built, or leaves it out as Go does.
-pub(super) fn store(field: &Field, value: Option<Value>, object: &mut Map<String, Value>) {
-    match value {
-        Some(value) if !is_left_out(field, &value) => {
-            object.insert(field.json.to_string(), value);
-        }
-        _ => {
-            object.remove(&*field.json);
-        }
+pub(super) fn store(field: &Field, value: Value, object: &mut Map<String, Value>) {
+    if is_left_out(field, &value) {
+        object.remove(&*field.json);
+    } else {
+        object.insert(String::from(&*field.json), value);
     }
 }
 

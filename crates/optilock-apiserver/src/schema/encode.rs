@@ -81,14 +81,19 @@ fn list(items: &[Value], out: &mut Vec<u8>, each: impl Fn(&Value, &mut Vec<u8>))
 }
 
 fn map(members: &Map<String, Value>, out: &mut Vec<u8>, each: impl Fn(&Value, &mut Vec<u8>)) {
-    // Sorted already, unless another crate of the build turns on serde_json's preserve_order.
-    let mut members: Vec<_> = members.iter().collect();
-    members.sort_unstable_by_key(|(key, _)| *key);
     out.push(b'{');
     let mut first = true;
-    for (name, value) in members {
+    let mut member = |(name, value): (&String, &Value)| {
         key(name, &mut first, out);
         each(value, out);
+    };
+    if members.keys().is_sorted() {
+        members.iter().for_each(&mut member);
+    } else {
+        // Another crate of the build has turned on serde_json's preserve_order.
+        let mut sorted: Vec<_> = members.iter().collect();
+        sorted.sort_unstable_by_key(|(name, _)| *name);
+        sorted.into_iter().for_each(&mut member);
     }
     out.push(b'}');
 }
@@ -101,25 +106,40 @@ fn key(name: &str, first: &mut bool, out: &mut Vec<u8>) {
     out.push(b':');
 }
 
+/// Bytes that may be, or begin, something to be escaped.
+const SPECIAL: [bool; 256] = {
+    let mut special = [false; 256];
+    let mut byte = 0;
+    while byte < special.len() {
+        special[byte] = matches!(
+            byte as u8,
+            b'"' | b'\\' | b'<' | b'>' | b'&' | 0..0x20 | 0xe2
+        );
+        byte += 1;
+    }
+    special
+};
+
 /// Appends a string with Go's escapes: besides JSON's own those of HTML and of the two separators
 /// that JavaScript stumbles over.
 fn string(text: &str, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
     let bytes = text.as_bytes();
-    let mut start = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        let plain = match byte {
-            b'"' | b'\\' | b'<' | b'>' | b'&' | 0..0x20 => false,
-            // U+2028 and U+2029.
-            0xe2 => !matches!(bytes.get(at + 1..at + 3), Some([0x80, 0xa8 | 0xa9])),
-            _ => true,
-        };
-        if plain {
+    let (mut start, mut at) = (0, 0);
+    while let Some(plain) = bytes[at..]
+        .iter()
+        .position(|byte| SPECIAL[usize::from(*byte)])
+    {
+        at += plain;
+        let byte = bytes[at];
+        at += 1;
+        // U+2028 and U+2029.
+        if byte == 0xe2 && !matches!(bytes.get(at..at + 2), Some([0x80, 0xa8 | 0xa9])) {
             continue;
         }
-        out.extend_from_slice(&bytes[start..at]);
-        start = at + 1;
+        out.extend_from_slice(&bytes[start..at - 1]);
+        start = at;
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
             0x8 => out.extend_from_slice(b"\\b"),
@@ -128,9 +148,10 @@ fn string(text: &str, out: &mut Vec<u8>) {
             b'\r' => out.extend_from_slice(b"\\r"),
             b'\t' => out.extend_from_slice(b"\\t"),
             0xe2 => {
-                start = at + 3;
                 out.extend_from_slice(b"\\u202");
-                out.push(HEX[usize::from(bytes[at + 2] & 0xf)]);
+                out.push(HEX[usize::from(bytes[at + 1] & 0xf)]);
+                at += 2;
+                start = at;
             }
             byte => {
                 out.extend_from_slice(b"\\u00");

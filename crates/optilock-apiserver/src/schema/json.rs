@@ -7,7 +7,13 @@ use crate::validation::gofmt::quote;
 
 /// Parses one JSON document. The error is Go's text.
 pub(super) fn parse(body: &[u8]) -> Result<Node<'_>, String> {
-    let mut parser = Parser { body, at: 0 };
+    let mut parser = Parser {
+        body,
+        text: std::str::from_utf8(body).ok(),
+        at: 0,
+        members: Vec::new(),
+        items: Vec::new(),
+    };
     parser.blanks();
     let node = parser.value(0)?;
     parser.blanks();
@@ -19,7 +25,13 @@ pub(super) fn parse(body: &[u8]) -> Result<Node<'_>, String> {
 
 struct Parser<'a> {
     body: &'a [u8],
+    /// The body, where all of it is UTF-8: then its parts need no look of their own.
+    text: Option<&'a str>,
     at: usize,
+    /// Members of the objects that are not at their end yet, and items of such arrays: an object that ends takes its own,
+    /// in one piece.
+    members: Vec<(Cow<'a, str>, Node<'a>)>,
+    items: Vec<Node<'a>>,
 }
 
 impl<'a> Parser<'a> {
@@ -73,11 +85,11 @@ impl<'a> Parser<'a> {
         let depth = self.enter(depth)?;
         self.at += 1;
         self.blanks();
-        let mut members = Vec::new();
         if self.peek() == Some(b'}') {
             self.at += 1;
-            return Ok(Node::Object(members));
+            return Ok(Node::Object(Vec::new()));
         }
+        let start = self.members.len();
         loop {
             if self.peek() != Some(b'"') {
                 return Err(self.unexpected("looking for beginning of object key string"));
@@ -90,13 +102,13 @@ impl<'a> Parser<'a> {
             self.at += 1;
             self.blanks();
             let value = self.value(depth)?;
-            members.push((key, value));
+            self.members.push((key, value));
             self.blanks();
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b'}') => {
                     self.at += 1;
-                    return Ok(Node::Object(members));
+                    return Ok(Node::Object(self.members.split_off(start)));
                 }
                 _ => return Err(self.unexpected("after object key:value pair")),
             }
@@ -108,19 +120,20 @@ impl<'a> Parser<'a> {
         let depth = self.enter(depth)?;
         self.at += 1;
         self.blanks();
-        let mut items = Vec::new();
         if self.peek() == Some(b']') {
             self.at += 1;
-            return Ok(Node::Array(items));
+            return Ok(Node::Array(Vec::new()));
         }
+        let start = self.items.len();
         loop {
-            items.push(self.value(depth)?);
+            let item = self.value(depth)?;
+            self.items.push(item);
             self.blanks();
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b']') => {
                     self.at += 1;
-                    return Ok(Node::Array(items));
+                    return Ok(Node::Array(self.items.split_off(start)));
                 }
                 _ => return Err(self.unexpected("after array element")),
             }
@@ -183,31 +196,43 @@ impl<'a> Parser<'a> {
         let mut start = self.at;
         let mut owned: Option<String> = None;
         loop {
-            let Some(byte) = self.peek() else {
+            let mut rest = self.body[self.at..].iter();
+            let plain = rest.position(|byte| ENDS[usize::from(*byte)]);
+            let Some(plain) = plain else {
+                self.at = self.body.len();
                 return Err(self.unexpected("in string literal"));
             };
-            match byte {
+            self.at += plain;
+            match self.body[self.at] {
                 b'"' => {
-                    let rest = &self.body[start..self.at];
+                    let rest = self.part(start);
                     self.at += 1;
-                    return Ok(match (owned, std::str::from_utf8(rest)) {
-                        (None, Ok(text)) => Cow::Borrowed(text),
-                        (owned, _) => {
-                            let mut text = owned.unwrap_or_default();
-                            push_lossy(&mut text, rest);
-                            Cow::Owned(text)
-                        }
+                    return Ok(match owned {
+                        None => rest,
+                        Some(text) => Cow::Owned(text + &rest),
                     });
                 }
                 b'\\' => {
                     let text = owned.get_or_insert_default();
-                    push_lossy(text, &self.body[start..self.at]);
+                    text.push_str(&self.part(start));
                     let escaped = self.escape()?;
                     text.push(escaped);
                     start = self.at;
                 }
-                0..0x20 => return Err(self.unexpected("in string literal")),
-                _ => self.at += 1,
+                _ => return Err(self.unexpected("in string literal")),
+            }
+        }
+    }
+
+    /// The part of the body from `start` to the byte at hand, both of them not inside a character.
+    fn part(&self, start: usize) -> Cow<'a, str> {
+        let range = start..self.at;
+        match self.text.and_then(|text| text.get(range.clone())) {
+            Some(part) => Cow::Borrowed(part),
+            None => {
+                let mut text = String::new();
+                push_lossy(&mut text, &self.body[range]);
+                Cow::Owned(text)
             }
         }
     }
@@ -262,6 +287,17 @@ impl<'a> Parser<'a> {
         Ok(code)
     }
 }
+
+/// Bytes that end the plain part of a string.
+const ENDS: [bool; 256] = {
+    let mut ends = [false; 256];
+    let mut byte = 0;
+    while byte < ends.len() {
+        ends[byte] = matches!(byte as u8, b'"' | b'\\' | 0..0x20);
+        byte += 1;
+    }
+    ends
+};
 
 /// Appends bytes that should be UTF-8; each byte that is not becomes U+FFFD.
 pub(super) fn push_lossy(text: &mut String, mut bytes: &[u8]) {

@@ -114,7 +114,7 @@ fn slots(
                 let field = &ty.fields[usize::from(*index)];
                 let before = object.remove(&*field.json);
                 let value = value(field, &field.shape, data, before, depth)?;
-                store(field, Some(value), object);
+                store(field, value, object);
             }
             // As deep as the types are, which is not deep.
             ProtoSlot::Embedded(inner) => match data {

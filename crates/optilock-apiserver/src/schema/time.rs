@@ -55,7 +55,7 @@ impl Instant {
 
     /// As `metav1.Time` writes it: whole seconds.
     pub(super) fn format(self) -> String {
-        format!("{}Z", self.date_time())
+        self.date_time() + "Z"
     }
 
     /// As `metav1.MicroTime` writes it: six decimals.
@@ -70,7 +70,27 @@ impl Instant {
         );
         let (year, month, day) = civil(days);
         let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
+        let mut text = String::with_capacity(RFC3339_MICRO.len());
+        for (number, places, behind) in [
+            (year, 4, "-"),
+            (month, 2, "-"),
+            (day, 2, "T"),
+            (hour, 2, ":"),
+            (minute, 2, ":"),
+            (second, 2, ""),
+        ] {
+            put_digits(number, places, &mut text);
+            text.push_str(behind);
+        }
+        text
+    }
+}
+
+/// Appends the last digits of a number that is not negative. Objects are full of times, and `format!` takes its own.
+fn put_digits(number: i64, places: u32, text: &mut String) {
+    for place in (0..places).rev() {
+        let digit = number / 10_i64.pow(place) % 10;
+        text.push(char::from(b'0' + digit as u8));
     }
 }
 

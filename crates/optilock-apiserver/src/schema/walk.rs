@@ -121,13 +121,15 @@ impl<'t> Walk<'t> {
         object: &mut Map<String, Value>,
     ) -> Result<(), Misfit> {
         let outer = self.owner;
+        let had_members = !object.is_empty();
         let mut seen = vec![false; ty.fields.len()];
         for (key, node) in members {
             let Some((index, field)) = ty.field_at(key) else {
                 self.complain("unknown field", key);
                 continue;
             };
-            if std::mem::replace(&mut seen[index], true) {
+            let again = std::mem::replace(&mut seen[index], true);
+            if again {
                 self.complain("duplicate field", key);
             }
             self.owner = Some(ty);
@@ -137,7 +139,7 @@ impl<'t> Walk<'t> {
             }
             self.fields.push(&field.json);
             self.path.push(Step::Key(&field.json));
-            let decoded = self.member(field, node, object);
+            let decoded = self.member(field, node, object, again || had_members);
             self.path.pop();
             self.fields.truncate(outer_fields);
             self.owner = outer;
@@ -152,14 +154,20 @@ impl<'t> Walk<'t> {
         field: &'t Field,
         node: &'t Node<'_>,
         object: &mut Map<String, Value>,
+        may_be_there: bool,
     ) -> Result<(), Misfit> {
-        if *node == Node::Null && !field.pointer && ignores_null(&field.shape) {
+        if matches!(node, Node::Null) && !field.pointer && ignores_null(&field.shape) {
             return Ok(());
         }
         // Of a duplicate the first value stays where the second does not say otherwise.
-        let before = object.remove(&*field.json);
-        let value = self.value(&field.shape, &field.go_type, node, before)?;
-        store(field, value, object);
+        let before = if may_be_there {
+            object.remove(&*field.json)
+        } else {
+            None
+        };
+        if let Some(value) = self.value(&field.shape, &field.go_type, node, before)? {
+            store(field, value, object);
+        }
         Ok(())
     }
 
@@ -171,7 +179,7 @@ impl<'t> Walk<'t> {
         node: &'t Node<'_>,
         before: Option<Value>,
     ) -> Result<Option<Value>, Misfit> {
-        if *node == Node::Null {
+        if matches!(node, Node::Null) {
             return Ok(None);
         }
         let value = match (shape, node) {

@@ -18,7 +18,7 @@ pub(crate) fn fill(schema: &Structural, value: &mut Value) {
                     Some(_) => false,
                 };
                 if unset {
-                    object.insert(name.to_string(), default.clone());
+                    object.insert(String::from(&**name), default.clone());
                 }
             }
             for (name, value) in object {

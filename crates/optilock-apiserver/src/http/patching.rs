@@ -104,9 +104,9 @@ impl Patch<'_> {
         let Some(current) = current else {
             return Err(registry::not_found(&target.resource, &target.name));
         };
-        let shown = view.project(current)?;
+        let shown = view.patchable(current)?;
         let patched = self.transformed(view, &shown, warnings)?;
-        view.merge(&target.resource, patched, Some(current))
+        view.merge(target, patched, Some(current), self.options)
     }
 
     fn applied(

@@ -362,7 +362,6 @@ impl ResourceRequest<'_> {
             .as_str()
             .unwrap_or_default()
             .to_owned();
-        let resource = &*target.resource;
         let mut advice = Vec::new();
         let mut sent = Some(sent);
         let mut build = |current: Option<&Value>| {
@@ -372,7 +371,7 @@ impl ResourceRequest<'_> {
                 None => self.decode(view, &options, &mut Vec::new())?,
             };
             self.fill_namespace(target, view, &mut sent);
-            let merged = view.merge(resource, sent, current)?;
+            let merged = view.merge(target, sent, current, &options)?;
             advice = advise(target, view, &merged, current);
             Ok(merged)
         };

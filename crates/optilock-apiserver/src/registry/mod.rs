@@ -31,7 +31,7 @@ mod resource;
 mod resources;
 mod review;
 mod scale;
-mod scale_apply;
+mod scale_write;
 mod select;
 mod strategy;
 mod token;

@@ -39,23 +39,19 @@ pub(super) fn after_write(
         ty,
         manager: &manager,
         reset: &reset(resource, ty, part),
-        // kube-apiserver translates the entries of a scale to those of its object, and loses their times on the way.
-        now: if options.subresource == "scale" {
-            ""
-        } else {
-            now
-        },
+        now,
     };
     let changes = Changes::between(&writing, before, new);
     // Who owns what can't be said through a subresource.
     let told = !options.subresource.is_empty();
     let sent = metadata(new).and_then(|metadata| metadata.get("managedFields"));
     let stored = old.and_then(metadata).and_then(|m| m.get("managedFields"));
+    let as_stored = sent == stored;
     if let Some(stored) = stored
-        && (told || sent.is_none() || sent == Some(stored))
+        && (told || sent.is_none() || as_stored)
     {
         // What was stored was written here, and mostly a write does not change who owns what.
-        if sent != Some(stored) {
+        if !as_stored {
             let stored = stored.clone();
             set_meta(new, "managedFields", Some(stored));
         }
@@ -116,8 +112,7 @@ pub(crate) fn apply(
     } else {
         known
     };
-    let mut bare = before.clone();
-    set_meta(&mut bare, "managedFields", None);
+    let bare = without_owners(before);
     let application = Application {
         writing: Writing {
             ty,
@@ -212,6 +207,20 @@ pub(super) fn check_document(
         )));
     }
     Ok(())
+}
+
+/// The object without `managedFields`, which are not copied at all.
+fn without_owners(object: &Value) -> Value {
+    let pick = |(name, value): (&String, &Value)| (name.clone(), value.clone());
+    let members = object.as_object().into_iter().flatten();
+    let members = members.map(|(name, value)| match value {
+        Value::Object(metadata) if name == "metadata" => {
+            let kept = metadata.iter().filter(|(name, _)| *name != "managedFields");
+            (name.clone(), kept.map(pick).collect())
+        }
+        value => pick((name, value)),
+    });
+    members.collect()
 }
 
 /// An object of the type with nothing in it: what a creation starts from.

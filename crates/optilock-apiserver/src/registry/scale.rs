@@ -13,31 +13,57 @@ use crate::selector::LabelSelector;
 use crate::status::Status;
 use crate::validation::{Path, field};
 
+/// Name of the subresource.
+pub(super) const SUBRESOURCE: &str = "scale";
+
 /// How a kind says what its scale is.
 #[derive(Debug, Clone)]
 pub(crate) enum ScaleForm {
     /// In `spec.replicas` and `status.replicas`, with a selector in `spec`.
-    Builtin(SelectorForm),
+    Builtin(&'static Scaled),
     /// Where the definition of the custom resource says.
     Custom(Arc<ScalePaths>),
 }
 
+/// A built-in kind that has a scale.
+#[derive(Debug)]
+pub(crate) struct Scaled {
+    group: &'static str,
+    plural: &'static str,
+    selector: SelectorForm,
+    /// All that its objects were ever written in.
+    api_versions: &'static [&'static str],
+}
+
 /// How a built-in kind writes its selector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SelectorForm {
+enum SelectorForm {
     /// `spec.selector` is a `metav1.LabelSelector`.
     LabelSelector,
     /// `spec.selector` is a map of labels.
     Map,
 }
 
-/// (group, plural name, form of the selector)
-const SCALED: &[(&str, &str, SelectorForm)] = &[
-    ("apps", "deployments", SelectorForm::LabelSelector),
-    ("apps", "replicasets", SelectorForm::LabelSelector),
-    ("apps", "statefulsets", SelectorForm::LabelSelector),
-    ("", "replicationcontrollers", SelectorForm::Map),
+const SCALED: &[Scaled] = &[
+    workload("deployments"),
+    workload("replicasets"),
+    workload("statefulsets"),
+    Scaled {
+        group: "",
+        plural: "replicationcontrollers",
+        selector: SelectorForm::Map,
+        api_versions: &["v1"],
+    },
 ];
+
+const fn workload(plural: &'static str) -> Scaled {
+    Scaled {
+        group: "apps",
+        plural,
+        selector: SelectorForm::LabelSelector,
+        api_versions: &["apps/v1", "apps/v1beta1", "apps/v1beta2"],
+    }
+}
 
 /// Scales as if they were a resource, for those who want them as a table.
 pub(crate) fn scales() -> &'static Resource {
@@ -72,18 +98,26 @@ pub(super) fn form(resource: &Resource) -> Option<ScaleForm> {
     }
     SCALED
         .iter()
-        .find(|(group, plural, _)| {
-            *group == &*resource.api.group && *plural == &*resource.api.plural
+        .find(|scaled| {
+            scaled.group == &*resource.api.group && scaled.plural == &*resource.api.plural
         })
-        .map(|(_, _, form)| ScaleForm::Builtin(*form))
+        .map(ScaleForm::Builtin)
 }
 
 impl ScaleForm {
-    /// Where the object has its number of replicas, name by name.
-    pub(super) fn replicas(&self) -> Vec<&str> {
+    /// Where objects of a version have their number of replicas, name by name: nowhere where the version has no scale,
+    /// `None` where the kind has no such version.
+    pub(super) fn replicas(&self, api_version: &str) -> Option<Vec<&str>> {
         match self {
-            Self::Builtin(_) => vec!["spec", "replicas"],
-            Self::Custom(paths) => paths.spec_replicas.split('.').skip(1).collect(),
+            Self::Builtin(scaled) => {
+                let known = scaled.api_versions.contains(&api_version);
+                known.then(|| vec!["spec", "replicas"])
+            }
+            Self::Custom(paths) => {
+                let mut versions = paths.all_spec_replicas.iter();
+                let (_, path) = versions.find(|(version, _)| version == api_version)?;
+                Some(path.split('.').skip(1).collect())
+            }
         }
     }
 }
@@ -98,7 +132,7 @@ pub(super) fn project(form: &ScaleForm, object: &Value) -> Result<Value, Status>
             .as_str()
             .unwrap_or_default()
             .to_owned(),
-        ScaleForm::Builtin(form) => selector(*form, object)?,
+        ScaleForm::Builtin(scaled) => selector(scaled.selector, object)?,
     };
     let (wanted, there) = match form {
         ScaleForm::Custom(paths) => (

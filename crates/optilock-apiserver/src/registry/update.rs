@@ -12,7 +12,7 @@ use super::resource::Part;
 use super::strategy::StatusUpdate;
 use super::{
     Registry, Resource, Stored, Target, WriteOptions, Written, codec, custom, errors, metadata,
-    ownership, prepare, validate,
+    ownership, prepare, scale, validate,
 };
 use crate::managed::{Operation, same_but_for_times};
 use crate::status::Status;
@@ -99,7 +99,8 @@ impl Registry {
             check_version(resource, target, &new, current.revision)?;
             prepare::on_write(resource, &mut new);
             let now = self.ambient.now_text();
-            if options.operation == Operation::Update {
+            // What an apply or a scale makes has its managers.
+            if options.operation == Operation::Update && options.subresource != scale::SUBRESOURCE {
                 ownership::after_write(resource, part, Some(live), &mut new, options, &now)?;
             }
             if let Some(conversion) = resource.storage.conversion {
@@ -167,7 +168,7 @@ impl Registry {
         valid?;
         self.admit_update(target, part, old).await?;
         let finished = metadata::is_finished(&new);
-        let bytes = encoded(resource, &mut new, old, current);
+        let bytes = encoded(resource, &mut new, old, current, options);
         let stored = |revision| Stored {
             bytes: bytes.clone(),
             revision,
@@ -194,10 +195,19 @@ impl Registry {
     }
 }
 
-/// The bytes to store. A write that changes nothing but the times of its managers changes nothing.
-fn encoded(resource: &Resource, new: &mut Value, old: &Value, current: &Stored) -> Bytes {
+/// The bytes to store. A write that changes nothing but the times of its managers changes nothing; one of a scale has none
+/// to change.
+fn encoded(
+    resource: &Resource,
+    new: &mut Value,
+    old: &Value,
+    current: &Stored,
+    options: &WriteOptions,
+) -> Bytes {
     let bytes = codec::encode(resource, new);
-    if differs_before(&bytes, &current.bytes, b"\"managedFields\":") {
+    if options.subresource == scale::SUBRESOURCE
+        || differs_before(&bytes, &current.bytes, b"\"managedFields\":")
+    {
         return bytes;
     }
     let before = managed(old);

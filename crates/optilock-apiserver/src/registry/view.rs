@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::action::{self, Action};
 use super::resource::{Part, Resource, api_version};
 use super::scale::{self, ScaleForm};
-use super::{Target, WriteOptions, scale_apply};
+use super::scale_write::{self, ScaleWrite};
+use super::{Target, WriteOptions};
 use crate::schema::{Schema, TypeRef};
 use crate::status::Status;
 
@@ -50,7 +51,7 @@ impl View {
                 form: Form::Object(part),
             });
         }
-        if subresource != "scale" {
+        if subresource != scale::SUBRESOURCE {
             return None;
         }
         Some(Self {
@@ -98,14 +99,22 @@ impl View {
         let Form::Scale(form) = &self.form else {
             return None;
         };
-        let application = scale_apply::ScaleApplication {
+        let write = self.scale_write(form, target, options);
+        Some(write.apply(live, configuration, force))
+    }
+
+    fn scale_write<'a>(
+        &'a self,
+        form: &'a ScaleForm,
+        target: &'a Target,
+        options: &'a WriteOptions,
+    ) -> ScaleWrite<'a> {
+        ScaleWrite {
             form,
             view: self,
             target,
             options,
-            force,
-        };
-        Some(application.apply(live, configuration))
+        }
     }
 
     /// What the view shows of an object.
@@ -119,18 +128,34 @@ impl View {
         }
     }
 
+    /// What a patch through the view sees of an object: with its managers, also where reading does not show them.
+    ///
+    /// # Errors
+    /// 500 when the object can't be shown so.
+    pub(crate) fn patchable<'v>(&self, object: &'v Value) -> Result<Cow<'v, Value>, Status> {
+        match &self.form {
+            Form::Scale(form) => {
+                scale_write::shown(form, &self.api_version, object).map(Cow::Owned)
+            }
+            _ => self.project(object),
+        }
+    }
+
     /// The object after the view was changed to `view`.
     ///
     /// # Errors
     /// 409 and 422 where the view has rules of its own.
     pub(crate) fn merge(
         &self,
-        resource: &Resource,
+        target: &Target,
         view: Value,
         object: Option<&Value>,
+        options: &WriteOptions,
     ) -> Result<Value, Status> {
         match (&self.form, object) {
-            (Form::Scale(form), Some(object)) => scale::merge(form, resource, &view, object),
+            (Form::Scale(form), Some(object)) => self
+                .scale_write(form, target, options)
+                .update(object, &view),
             _ => Ok(view),
         }
     }

@@ -76,6 +76,8 @@ impl Custom {
 #[derive(Debug)]
 pub(crate) struct ScalePaths {
     pub(crate) spec_replicas: String,
+    /// The same of all versions of the definition, by their `apiVersion`; empty where one has no scale.
+    pub(crate) all_spec_replicas: Vec<(String, String)>,
     pub(crate) status_replicas: String,
     /// Empty when there is none.
     pub(crate) selector: String,
@@ -192,12 +194,14 @@ fn resource(definition: &Value, version: &Value) -> Resource {
     }
 }
 
-fn custom(definition: &Value, version: &Value, is_storage: bool) -> Custom {
+fn custom<'v>(definition: &'v Value, version: &'v Value, is_storage: bool) -> Custom {
     let scale = &version["subresources"]["scale"];
+    let spec_replicas = |version: &'v Value| &version["subresources"]["scale"]["specReplicasPath"];
+    let group = text(&definition["spec"]["group"]);
     let deprecation = (version["deprecated"] == true).then(|| {
         let own = version["deprecationWarning"].as_str().map(str::to_owned);
         own.unwrap_or_else(|| {
-            let version = api_version(text(&definition["spec"]["group"]), text(&version["name"]));
+            let version = api_version(group, text(&version["name"]));
             let kind = text(&definition["spec"]["names"]["kind"]);
             format!("{version} {kind} is deprecated")
         })
@@ -216,7 +220,14 @@ fn custom(definition: &Value, version: &Value, is_storage: bool) -> Custom {
         rules: Rules::compile(&version["schema"]["openAPIV3Schema"]),
         scale: scale.is_object().then(|| {
             Arc::new(ScalePaths {
-                spec_replicas: text(&scale["specReplicasPath"]).to_owned(),
+                spec_replicas: text(spec_replicas(version)).to_owned(),
+                all_spec_replicas: super::versions(definition)
+                    .iter()
+                    .map(|version| {
+                        let api_version = api_version(group, text(&version["name"]));
+                        (api_version, text(spec_replicas(version)).to_owned())
+                    })
+                    .collect(),
                 status_replicas: text(&scale["statusReplicasPath"]).to_owned(),
                 selector: text(&scale["labelSelectorPath"]).to_owned(),
             })

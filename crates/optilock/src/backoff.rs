@@ -50,12 +50,24 @@ pub struct Backoff {
 ///
 /// It is enough for at most five writers that each write once: of `n` such writers one always wins,
 /// so the last one needs `n` tries.
+///
+/// ```
+/// use optilock::DEFAULT_RETRY;
+///
+/// let sleeps: Vec<_> = DEFAULT_RETRY.with_jitter(0.0).delays().collect();
+/// assert_eq!(sleeps, [DEFAULT_RETRY.duration(); 4]); // between five tries
+/// ```
 #[doc(alias = "DefaultRetry")]
 pub const DEFAULT_RETRY: Backoff = Backoff::new(5, Duration::from_millis(10))
     .with_factor(1.0)
     .with_jitter(0.1);
 
 /// client-go's `retry.DefaultBackoff`: 4 tries with sleeps of 10, 50 and 250 ms, and up to a tenth more.
+///
+/// ```
+/// let sleeps = optilock::DEFAULT_BACKOFF.with_jitter(0.0).delays();
+/// assert_eq!(sleeps.map(|sleep| sleep.as_millis()).collect::<Vec<_>>(), [10, 50, 250]);
+/// ```
 #[doc(alias = "DefaultBackoff")]
 pub const DEFAULT_BACKOFF: Backoff = Backoff::new(4, Duration::from_millis(10))
     .with_factor(5.0)

@@ -19,10 +19,13 @@ use kube::{Client, Config};
 /// Those of [`Client::try_from`]: a configuration that can't be used, or TLS that is asked for and not
 /// built in.
 ///
-/// ```no_run
-/// # async fn example() -> Result<(), kube::Error> {
-/// let config = kube::Config::infer().await.map_err(kube::Error::InferConfig)?;
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// // `kube::Config::infer().await?` where there is a kubeconfig, or a pod's service account.
+/// let config = kube::Config::new("http://127.0.0.1:8001".parse()?);
 /// let client = optilock::client(config)?;
+/// # let _: kube::Client = client;
 /// # Ok(())
 /// # }
 /// ```

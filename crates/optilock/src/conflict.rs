@@ -12,6 +12,14 @@ use crate::interrupt::chain;
 ///
 /// That is the reason `Conflict`, or an unknown reason with code 409. `AlreadyExists` has code 409 too
 /// and is none.
+///
+/// ```
+/// use kube::core::Status;
+///
+/// let answer = |reason| kube::Error::Api(Status::failure("", reason).with_code(409).boxed());
+/// assert!(optilock::is_conflict(&answer("Conflict")));
+/// assert!(!optilock::is_conflict(&answer("AlreadyExists")));
+/// ```
 #[doc(alias = "IsConflict")]
 #[must_use]
 pub fn is_conflict(error: &kube::Error) -> bool {
@@ -41,6 +49,30 @@ pub fn is_conflict_in(error: &(dyn Error + 'static)) -> bool {
 ///
 /// Such a conflict stays until somebody gives way, so trying again doesn't help. The write path of
 /// [`update`](crate::update()) doesn't.
+///
+/// ```
+/// # use k8s_openapi::api::core::v1::ConfigMap;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let api: kube::Api<ConfigMap> = kube::Api::default_namespaced(client);
+/// # let object = serde_json::from_value(serde_json::json!({"metadata": {"name": "settings"}}))?;
+/// # api.create(&Default::default(), &object).await?;
+/// use kube::api::{Patch, PatchParams};
+/// use serde_json::json;
+///
+/// let apply = async |manager: &str, level: &str| {
+///     let patch = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"level": level}});
+///     api.patch("settings", &PatchParams::apply(manager), &Patch::Apply(patch)).await
+/// };
+/// apply("one", "debug").await?;
+/// match apply("other", "info").await {
+///     Err(kube::Error::Api(status)) => assert!(optilock::is_apply_conflict(&status)),
+///     other => panic!("it is the first one's field: {other:?}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 pub fn is_apply_conflict(status: &Status) -> bool {
     is_conflict_status(status)

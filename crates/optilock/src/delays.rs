@@ -6,6 +6,15 @@ use crate::Backoff;
 use crate::engine::Pace;
 
 /// The sleeps between the tries of a retry loop; see [`Backoff::delays`].
+///
+/// ```
+/// use std::time::Duration;
+/// use optilock::Backoff;
+///
+/// let backoff = Backoff::new(3, Duration::from_secs(1)).with_jitter(1.0);
+/// let delays = backoff.delays_with(|| 0.5);
+/// assert_eq!(delays.collect::<Vec<_>>(), [Duration::from_millis(1500); 2]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Delays<R> {
     backoff: Backoff,
@@ -42,6 +51,19 @@ impl<R: FnMut() -> f64> Pace for Delays<R> {
 /// Delays that start anew after a while; see [`Backoff::delay_with_reset`].
 ///
 /// An iterator that never ends.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use optilock::Backoff;
+///
+/// let start = Instant::now();
+/// let mut minutes = [0, 0, 0, 7].into_iter();
+/// let clock = || start + Duration::from_secs(60 * minutes.next().unwrap_or(7));
+/// let backoff = Backoff::new(10, Duration::from_secs(1)).with_factor(2.0);
+/// let delays = backoff.delay_with_reset(clock, Duration::from_secs(300));
+/// let seconds: Vec<_> = delays.take(3).map(|delay| delay.as_secs()).collect();
+/// assert_eq!(seconds, [1, 2, 1]); // after seven minutes it starts anew
+/// ```
 #[derive(Clone, Debug)]
 pub struct DelayWithReset<C, R> {
     backoff: Backoff,

@@ -18,7 +18,13 @@ use tokio::sync::watch;
 ///
 /// ```
 /// # use k8s_openapi::api::core::v1::ConfigMap;
-/// # async fn example(api: kube::Api<ConfigMap>, cached: Vec<ConfigMap>) -> Result<(), Box<dyn std::error::Error>> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let api: kube::Api<ConfigMap> = kube::Api::default_namespaced(client);
+/// # let object = serde_json::from_value(serde_json::json!({"metadata": {"name": "settings"}}))?;
+/// # api.create(&Default::default(), &object).await?;
+/// # let cached = api.list(&Default::default()).await?.items;
 /// use optilock::Fence;
 ///
 /// let fence = Fence::default();
@@ -75,6 +81,17 @@ pub(crate) fn version<K: Resource>(object: &K) -> Result<u64, Unordered> {
 }
 
 /// A resourceVersion that can't be compared.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use k8s_openapi::api::core::v1::ConfigMap;
+///
+/// // It was never stored, so that it has no version.
+/// let error = optilock::Fence::default().wait_for(&ConfigMap::default()).await.unwrap_err();
+/// assert!(error.to_string().contains("is no number"));
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the resourceVersion {0:?} is no number, so nobody can tell what comes before it")]
 pub struct Unordered(String);

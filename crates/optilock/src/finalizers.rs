@@ -20,7 +20,12 @@ use crate::update::{Reason, Unresolved, UpdateError, Updated, update};
 ///
 /// ```
 /// # use k8s_openapi::api::core::v1::ConfigMap;
-/// # async fn example(client: kube::Client) -> Result<(), optilock::UpdateError> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let existing: kube::Api<ConfigMap> = kube::Api::default_namespaced(client.clone());
+/// # let object = serde_json::from_value(serde_json::json!({"metadata": {"name": "settings"}}))?;
+/// # existing.create(&Default::default(), &object).await?;
 /// use kube::Api;
 /// use kube::core::PartialObjectMeta;
 ///
@@ -54,6 +59,26 @@ where
 ///
 /// # Errors
 /// As [`Update::apply`](crate::Update::apply).
+///
+/// ```
+/// # use k8s_openapi::api::core::v1::ConfigMap;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let api: kube::Api<ConfigMap> = kube::Api::default_namespaced(client);
+/// # let object = serde_json::from_value(serde_json::json!({"metadata": {"name": "settings"}}))?;
+/// # api.create(&Default::default(), &object).await?;
+/// let hold = "example.com/backup";
+/// optilock::add_finalizer(&api, "settings", hold).await?;
+/// api.delete("settings", &Default::default()).await?;
+/// assert!(api.get_opt("settings").await?.is_some()); // it is held
+///
+/// optilock::remove_finalizer(&api, "settings", hold).await?;
+/// assert!(api.get_opt("settings").await?.is_none());
+/// assert!(optilock::remove_finalizer(&api, "settings", hold).await?.is_none());
+/// # Ok(())
+/// # }
+/// ```
 pub async fn remove_finalizer<K>(
     api: &Api<K>,
     name: &str,

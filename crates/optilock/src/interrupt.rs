@@ -8,6 +8,18 @@ use crate::BoxError;
 ///
 /// Texts and meaning are those of Go: apimachinery's `wait.ErrWaitTimeout` and the two errors of a
 /// `context.Context`. [`interrupted`] finds one in an error that wraps it.
+///
+/// ```
+/// use std::time::Duration;
+/// use optilock::{Backoff, Interrupt, Retry, RetryError};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let backoff = Backoff::new(2, Duration::from_millis(1));
+/// let outcome = Retry::new(backoff).until(async || Ok::<_, std::fmt::Error>(false)).await;
+/// assert!(matches!(outcome, Err(RetryError::Interrupted(Interrupt::Timeout))));
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Interrupt {
@@ -50,6 +62,17 @@ impl Interrupt {
 ///
 /// Go's `Unwrap` is [`Error::source`] here: an error that keeps its cause to itself is not seen
 /// through.
+///
+/// ```
+/// use optilock::{BoxError, Interrupt};
+///
+/// #[derive(Debug, thiserror::Error)]
+/// #[error("waiting for the pod")]
+/// struct Waiting(#[source] BoxError);
+///
+/// assert!(optilock::interrupted(&Waiting(Interrupt::Cancelled.into())));
+/// assert!(!optilock::interrupted(&Waiting("it is too large".into())));
+/// ```
 #[doc(alias = "Interrupted")]
 #[must_use]
 pub fn interrupted(error: &(dyn Error + 'static)) -> bool {

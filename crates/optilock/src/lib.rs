@@ -64,6 +64,21 @@ pub use update::{
 };
 
 /// Any error: what a closure of [`update`](update()) may return, with `?` or with `.into()`.
+///
+/// ```
+/// use optilock::BoxError;
+///
+/// fn count_up(text: &mut String) -> Result<(), BoxError> {
+///     let count: u64 = text.parse()?;
+///     if count == 10 {
+///         return Err("that is enough".into());
+///     }
+///     *text = (count + 1).to_string();
+///     Ok(())
+/// }
+/// # let mut text = String::from("10");
+/// # assert_eq!(count_up(&mut text).unwrap_err().to_string(), "that is enough");
+/// ```
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The examples in the project's README are tests.

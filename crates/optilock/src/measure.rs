@@ -26,6 +26,16 @@ const COMBINED: &str = "optilock_combined_updates_total";
 /// | `optilock_requests_total` | requests sent, reads and writes |
 /// | `optilock_wait_seconds` | how long an update slept between its attempts |
 /// | `optilock_combined_updates_total` | the updates that combiners' batches were for |
+///
+/// ```
+/// // With the exporter of one's choice, which is installed first.
+/// let recorder = metrics_util::debugging::DebuggingRecorder::new();
+/// let snapshotter = recorder.snapshotter();
+/// metrics::set_global_recorder(recorder).ok();
+///
+/// optilock::describe_metrics();
+/// # drop(snapshotter);
+/// ```
 pub fn describe_metrics() {
     describe_counter!(UPDATES, Unit::Count, "Updates that have ended, by outcome");
     describe_counter!(ATTEMPTS, Unit::Count, "How often a change was tried");

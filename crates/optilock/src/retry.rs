@@ -13,6 +13,22 @@ use crate::{Backoff, Interrupt, interrupted};
 /// How a retry loop ends when it doesn't end well.
 ///
 /// The text is that of the error inside, which for an [`Interrupt`] is Go's own.
+///
+/// ```
+/// use optilock::RetryError;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let result = optilock::on_error(optilock::DEFAULT_RETRY, |_| false, async || {
+///     "x".parse::<u32>()
+/// });
+/// match result.await {
+///     Ok(number) => println!("{number}"),
+///     Err(RetryError::Failed(error)) => println!("no number: {error}"),
+///     Err(RetryError::Interrupted(why)) => println!("given up: {why}"),
+/// }
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum RetryError<E> {
     /// The loop ended before the operation did: the steps are used up, it is cancelled, or the
@@ -82,6 +98,25 @@ pub async fn exponential_backoff<E, Fut: Future<Output = Result<bool, E>>>(
 /// This is `retry.OnError` as of client-go 0.37. Up to 0.36 it returns *nil*, success, where the loop
 /// is interrupted before any retriable error: with zero steps, or when the operation returns
 /// `context.Canceled` on its own. Here both are errors in either case.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use std::io::{Error, ErrorKind};
+///
+/// let mut tries = 0;
+/// let result = optilock::on_error(
+///     optilock::DEFAULT_RETRY,
+///     |error: &Error| error.kind() == ErrorKind::TimedOut,
+///     || {
+///         tries += 1;
+///         let answer = if tries < 3 { Err(ErrorKind::TimedOut.into()) } else { Ok(tries) };
+///         async move { answer }
+///     },
+/// );
+/// assert_eq!(result.await.ok(), Some(3));
+/// # }
+/// ```
 #[doc(alias = "OnError")]
 pub async fn on_error<T, E: Error + 'static, Fut: Future<Output = Result<T, E>>>(
     backoff: Backoff,
@@ -106,9 +141,14 @@ pub async fn on_error<T, E: Error + 'static, Fut: Future<Output = Result<T, E>>>
 /// The first error that is no conflict, the last conflict when the steps are used up, or an
 /// interruption.
 ///
-/// ```no_run
+/// ```
 /// # use k8s_openapi::api::core::v1::ConfigMap;
-/// # async fn example(api: kube::Api<ConfigMap>) -> Result<(), Box<dyn std::error::Error>> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let api: kube::Api<ConfigMap> = kube::Api::default_namespaced(client);
+/// # let object = serde_json::from_value(serde_json::json!({"metadata": {"name": "settings"}}))?;
+/// # api.create(&Default::default(), &object).await?;
 /// use kube::api::PostParams;
 ///
 /// let written = optilock::retry_on_conflict(optilock::DEFAULT_RETRY, async || {

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
+mod api;
 mod bench;
 mod client_go;
 mod control_plane;
@@ -11,6 +12,7 @@ mod fuzz;
 mod kubectl;
 mod record;
 mod schema;
+mod semver;
 mod soak;
 mod test;
 
@@ -33,6 +35,10 @@ pub(crate) enum Command {
     /// The client-go programs.
     #[command(subcommand)]
     ClientGo(client_go::Command),
+    /// What the library promises its users: list it, and check it.
+    Api(api::Args),
+    /// Whether a change of the library breaks its users; needs cargo-semver-checks.
+    Semver(semver::Args),
     /// Fuzz the API server; fuzz/README.md has the targets.
     Fuzz(fuzz::Args),
     /// Record what the control plane answers to the requests in conformance/corpus.
@@ -52,6 +58,8 @@ impl Command {
             Self::ControlPlane(command) => command.run(),
             Self::Kubectl(command) => command.run(),
             Self::ClientGo(command) => command.run(),
+            Self::Api(args) => api::run(&args),
+            Self::Semver(args) => semver::run(&args),
             Self::Fuzz(args) => fuzz::run(&args),
             Self::Record(args) => record::run(&args),
             Self::Schema(args) => schema::run(&args),

@@ -32,7 +32,12 @@ use crate::{BoxError, Carrier, Effort, OpId};
 ///
 /// ```
 /// # use k8s_openapi::api::core::v1::ConfigMap;
-/// # async fn example(api: kube::Api<ConfigMap>) -> Result<(), optilock::UpdateError> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let api: kube::Api<ConfigMap> = kube::Api::default_namespaced(client);
+/// # let object = serde_json::from_value(serde_json::json!({"metadata": {"name": "counters"}}))?;
+/// # api.create(&Default::default(), &object).await?;
 /// use optilock::Combiner;
 ///
 /// let counters = Combiner::new(api, "counters");

@@ -7,6 +7,22 @@ use super::Fenced;
 use crate::{Unordered, UpdateError};
 
 /// Why a lease could not be had.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let leases = kube::Api::default_namespaced(client);
+/// use std::time::Duration;
+/// use optilock::{LeaseError, LeaseLock};
+///
+/// let lock = LeaseLock::new(leases, "nightly-report", "report-0")
+///     .lease_duration(Duration::from_millis(2500));
+/// let error = lock.try_acquire().await.unwrap_err();
+/// assert!(matches!(error, LeaseError::LeaseDuration(_))); // whole seconds, please
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LeaseError {
@@ -56,6 +72,22 @@ pub enum LeaseError {
 }
 
 /// Why a lease is no longer held.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let leases = kube::Api::default_namespaced(client);
+/// # let lock = optilock::LeaseLock::new(leases, "nightly-report", "report-0");
+/// use optilock::Lost;
+///
+/// let held = lock.acquire().await?;
+/// let tenure = held.tenure().clone();
+/// held.release().await?;
+/// assert!(matches!(tenure.lost().await, Lost::Released));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Lost {

@@ -24,6 +24,20 @@ pub(super) struct Grant {
 ///
 /// Giving it back on drop happens in the background, as long as the runtime runs. To wait for it, and to be told
 /// if it fails, call [`release`](Self::release).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let leases = kube::Api::default_namespaced(client);
+/// # let lock = optilock::LeaseLock::new(leases, "nightly-report", "report-0");
+/// let held = lock.acquire().await?;
+/// assert!(held.is_held());
+/// drop(held);
+/// // Somebody else may have it now, without waiting for it to run out.
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "a lease is given back as soon as it is dropped"]
 pub struct Held {
@@ -56,11 +70,19 @@ impl std::fmt::Debug for Keeper {
 /// A look at a lease that is held, or was: clones are the same.
 ///
 /// ```
-/// # async fn example(tenure: optilock::Tenure) {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let leases = kube::Api::default_namespaced(client.clone());
+/// # let lock = optilock::LeaseLock::new(leases, "nightly-report", "report-0");
+/// # let held = lock.try_acquire().await?.ok_or("nobody else is there")?;
+/// # let tenure = held.tenure().clone();
+/// # held.release().await?;
 /// while tenure.is_held() {
 ///     // One more piece of work.
 /// }
 /// println!("it is over: {}", tenure.lost().await);
+/// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug)]

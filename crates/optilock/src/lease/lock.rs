@@ -46,7 +46,10 @@ const JITTER: f64 = 1.2;
 ///
 /// ```
 /// # use k8s_openapi::api::coordination::v1::Lease;
-/// # async fn example(client: kube::Client, pod: &str) -> Result<(), optilock::LeaseError> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let pod = "report-0";
 /// use kube::Api;
 /// use optilock::LeaseLock;
 ///
@@ -201,12 +204,16 @@ impl LeaseLock {
     /// [`Tenure`] at any time.
     ///
     /// ```
-    /// # async fn example(lock: optilock::LeaseLock) -> Result<(), optilock::LeaseError> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), optilock::BoxError> {
+    /// # let client = optilock_apiserver::Server::new().client();
+    /// # let leases = kube::Api::default_namespaced(client.clone());
+    /// # let lock = optilock::LeaseLock::new(leases, "nightly-report", "report-0");
     /// use std::time::Duration;
     ///
     /// lock.lead(|tenure| async move {
     ///     println!("leading, with token {}", tenure.token().number());
-    ///     tokio::time::sleep(Duration::from_secs(60)).await;
+    ///     tokio::time::sleep(Duration::from_millis(60)).await;
     /// })
     /// .await?;
     /// # Ok(())

@@ -19,7 +19,15 @@ const ANNOTATION: &str = "optilock.dev/fence";
 ///
 /// ```
 /// # use k8s_openapi::api::core::v1::ConfigMap;
-/// # async fn example(api: kube::Api<ConfigMap>, held: optilock::Held) -> Result<(), optilock::UpdateError> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let api: kube::Api<ConfigMap> = kube::Api::default_namespaced(client.clone());
+/// # let object = serde_json::from_value(serde_json::json!({"metadata": {"name": "ledger"}}))?;
+/// # api.create(&Default::default(), &object).await?;
+/// # let leases = kube::Api::default_namespaced(client.clone());
+/// # let lock = optilock::LeaseLock::new(leases, "nightly-report", "report-0");
+/// # let held = lock.try_acquire().await?.ok_or("nobody else is there")?;
 /// let token = held.token();
 /// optilock::update(&api, "ledger")
 ///     .apply(|ledger| {
@@ -68,6 +76,24 @@ impl FencingToken {
 }
 
 /// A later holder of the lease has written the object, so that we don't.
+///
+/// ```
+/// # use k8s_openapi::api::core::v1::ConfigMap;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let lock = optilock::LeaseLock::new(kube::Api::default_namespaced(client), "l", "a");
+/// let mut ledger = ConfigMap::default();
+/// let earlier = lock.acquire().await?;
+/// let (old, _) = (earlier.token(), earlier.release().await?);
+/// let later = lock.acquire().await?;
+/// later.token().stamp(&mut ledger)?;
+///
+/// let fenced = old.stamp(&mut ledger).unwrap_err();
+/// assert!(fenced.newer > fenced.ours);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a later holder of the lease has written the object (token {}, ours is {}); stop working as if it were \

@@ -28,6 +28,29 @@ const ANNOTATIONS_LIMIT: usize = 256 * 1024;
 /// | a change that only removes fields | carried | leaves no entry: can't be told from others' writes |
 /// | `/status` and other subresources | dropped by the server on most kinds | carried |
 /// | side effects | on a Deployment: a new generation, and a copy on its ReplicaSets | old managers of untouched fields stay, at most ten; the server merges more |
+///
+/// ```
+/// # use k8s_openapi::api::core::v1::ConfigMap;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let api: kube::Api<ConfigMap> = kube::Api::default_namespaced(client);
+/// # let object = serde_json::from_value(serde_json::json!({"metadata": {"name": "settings"}}))?;
+/// # api.create(&Default::default(), &object).await?;
+/// use kube::ResourceExt;
+/// use optilock::Carrier;
+///
+/// let updated = optilock::update(&api, "settings")
+///     .carrier(Carrier::annotation("example.com/updates"))
+///     .apply(|config| {
+///         config.data.get_or_insert_default().insert("level".into(), "debug".into());
+///         Ok(())
+///     })
+///     .await?;
+/// assert_eq!(updated.object.annotations()["example.com/updates"], updated.op_id.as_str());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Carrier {

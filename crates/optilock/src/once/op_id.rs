@@ -98,6 +98,11 @@ impl From<OpId> for String {
 }
 
 /// A text that can't be an [`OpId`].
+///
+/// ```
+/// let error = optilock::OpId::new("two words").unwrap_err();
+/// assert!(error.to_string().starts_with("\"two words\" can't be an op-id"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} can't be an op-id; use 1 to {LONGEST} ASCII letters, digits, dots, dashes and underscores"

@@ -14,6 +14,34 @@ use super::{Carrier, OpId};
 /// It comes with [`Reason::Unknown`](crate::Reason::Unknown), and from a [`PendingSlot`] after a future
 /// was dropped. [`resolve`](crate::resolve()) finds out; so does
 /// [`Update::resume`](crate::Update::resume), which then goes on. It can be stored: as JSON, say.
+///
+/// ```
+/// # use k8s_openapi::api::core::v1::ConfigMap;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let api: kube::Api<ConfigMap> = kube::Api::default_namespaced(client);
+/// # let object = serde_json::from_value(serde_json::json!({"metadata": {"name": "settings"}}))?;
+/// # api.create(&Default::default(), &object).await?;
+/// use optilock::{Pending, PendingSlot};
+///
+/// let slot = PendingSlot::default();
+/// let update = optilock::update(&api, "settings").pending(&slot).apply(|config| {
+///     config.data.get_or_insert_default().insert("level".into(), "debug".into());
+///     Ok(())
+/// });
+/// // Given up while it is under way, as by a process that ends.
+/// tokio::time::timeout(std::time::Duration::ZERO, update).await.ok();
+/// if let Some(pending) = slot.take() {
+///     let stored = serde_json::to_string(&pending)?;
+///
+///     // The next process:
+///     let pending: Pending = serde_json::from_str(&stored)?;
+///     println!("{}: {:?}", pending.op_id, optilock::resolve(&api, &pending).await?);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Pending {
@@ -45,6 +73,14 @@ pub struct Pending {
 }
 
 /// What a write does.
+///
+/// ```
+/// use optilock::Verb;
+///
+/// let verb: Verb = serde_json::from_str("\"update\"")?;
+/// assert_eq!(verb, Verb::Update);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -80,7 +116,12 @@ impl fmt::Debug for Pending {
 /// ```
 /// # use k8s_openapi::api::core::v1::ConfigMap;
 /// # use std::time::Duration;
-/// # async fn example(api: kube::Api<ConfigMap>) -> Result<(), optilock::UpdateError> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let api: kube::Api<ConfigMap> = kube::Api::default_namespaced(client);
+/// # let object = serde_json::from_value(serde_json::json!({"metadata": {"name": "settings"}}))?;
+/// # api.create(&Default::default(), &object).await?;
 /// use optilock::{Outcome, PendingSlot};
 ///
 /// let slot = PendingSlot::default();

@@ -35,7 +35,12 @@ pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(35);
 ///
 /// ```
 /// # use k8s_openapi::api::apps::v1::Deployment;
-/// # async fn example(client: kube::Client) -> Result<(), optilock::UpdateError> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let existing: kube::Api<Deployment> = kube::Api::default_namespaced(client.clone());
+/// # let object = serde_json::from_value(serde_json::json!({"metadata": {"name": "nginx-deployment"}, "spec": {"selector": {"matchLabels": {"app": "nginx-deployment"}}, "template": {"metadata": {"labels": {"app": "nginx-deployment"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}}}))?;
+/// # existing.create(&Default::default(), &object).await?;
 /// use kube::{Api, ResourceExt};
 ///
 /// let deployments: Api<Deployment> = Api::default_namespaced(client);
@@ -71,7 +76,12 @@ where
 ///
 /// ```
 /// # use k8s_openapi::api::apps::v1::Deployment;
-/// # async fn example(api: kube::Api<Deployment>) -> Result<(), optilock::UpdateError> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let api: kube::Api<Deployment> = kube::Api::default_namespaced(client);
+/// # let object = serde_json::from_value(serde_json::json!({"metadata": {"name": "web"}, "spec": {"selector": {"matchLabels": {"app": "web"}}, "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}}}))?;
+/// # api.create(&Default::default(), &object).await?;
 /// optilock::update_scale(&api, "web")
 ///     .apply(|scale| {
 ///         let replicas = &mut scale.spec.get_or_insert_default().replicas;
@@ -91,6 +101,29 @@ where
 }
 
 /// An update that is about to be made; see [`update`](crate::update()) and [`update_scale`].
+///
+/// ```
+/// # use k8s_openapi::api::core::v1::ConfigMap;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let api: kube::Api<ConfigMap> = kube::Api::default_namespaced(client);
+/// use std::time::Duration;
+///
+/// let update = optilock::update(&api, "settings")
+///     .or_create(ConfigMap::default())
+///     .field_manager("setup")
+///     .timeout(Duration::from_secs(10));
+/// let updated = update
+///     .apply(|config| {
+///         config.data.get_or_insert_default().insert("level".into(), "debug".into());
+///         Ok(())
+///     })
+///     .await?;
+/// assert_eq!(updated.object.data.unwrap_or_default()["level"], "debug");
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "an update does nothing until `apply` is called and awaited"]
 pub struct Update<'a, K> {
     endpoint: Endpoint,
@@ -206,14 +239,19 @@ impl<'a, K> Update<'a, K> {
     ///
     /// ```
     /// # use k8s_openapi::api::core::v1::ConfigMap;
-    /// # async fn example(api: kube::Api<ConfigMap>) -> Result<(), optilock::UpdateError> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), optilock::BoxError> {
+    /// # let client = optilock_apiserver::Server::new().client();
+    /// # let api: kube::Api<ConfigMap> = kube::Api::default_namespaced(client);
+    /// # let object = serde_json::from_value(serde_json::json!({"metadata": {"name": "settings"}}))?;
+    /// # api.create(&Default::default(), &object).await?;
     /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     /// let update = optilock::update(&api, "settings").cancellation(async move {
     ///     // Whoever has dropped the other end wants no more of it either.
     ///     stopped.await.ok();
     /// });
+    /// update.apply(|_| Ok(())).await?;
     /// # drop(stop);
-    /// # update.apply(|_| Ok(())).await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -271,7 +309,12 @@ impl<'a, K> Update<'a, K> {
     ///
     /// ```
     /// # use k8s_openapi::api::core::v1::Pod;
-    /// # async fn example(pods: kube::Api<Pod>) -> Result<(), optilock::UpdateError> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), optilock::BoxError> {
+    /// # let client = optilock_apiserver::Server::new().client();
+    /// # let pods: kube::Api<Pod> = kube::Api::default_namespaced(client);
+    /// # let object = serde_json::from_value(serde_json::json!({"metadata": {"name": "web-0"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}))?;
+    /// # pods.create(&Default::default(), &object).await?;
     /// optilock::update(&pods, "web-0")
     ///     .subresource("status")
     ///     .apply(|pod| {
@@ -297,7 +340,12 @@ impl<'a, K> Update<'a, K> {
     ///
     /// ```
     /// # use k8s_openapi::api::core::v1::ConfigMap;
-    /// # async fn example(accounts: kube::Api<ConfigMap>) -> Result<(), Box<dyn std::error::Error>> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), optilock::BoxError> {
+    /// # let client = optilock_apiserver::Server::new().client();
+    /// # let accounts: kube::Api<ConfigMap> = kube::Api::default_namespaced(client);
+    /// # let object = serde_json::from_value(serde_json::json!({"metadata": {"name": "orders"}}))?;
+    /// # accounts.create(&Default::default(), &object).await?;
     /// // However often this order comes in, it is counted once.
     /// optilock::update(&accounts, "orders")
     ///     .op_id("order-4711".parse()?)
@@ -339,7 +387,10 @@ impl<'a, K> Update<'a, K> {
     ///
     /// ```
     /// # use k8s_openapi::api::core::v1::ConfigMap;
-    /// # async fn example(api: kube::Api<ConfigMap>) -> Result<(), optilock::UpdateError> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), optilock::BoxError> {
+    /// # let client = optilock_apiserver::Server::new().client();
+    /// # let api: kube::Api<ConfigMap> = kube::Api::default_namespaced(client);
     /// optilock::update(&api, "settings")
     ///     .or_create(ConfigMap::default())
     ///     .apply(|config| {
@@ -362,7 +413,13 @@ impl<'a, K> Update<'a, K> {
     ///
     /// ```
     /// # use k8s_openapi::api::apps::v1::Deployment;
-    /// # async fn example(api: kube::Api<Deployment>, deployment: Deployment) -> Result<(), optilock::UpdateError> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), optilock::BoxError> {
+    /// # let client = optilock_apiserver::Server::new().client();
+    /// # let api: kube::Api<Deployment> = kube::Api::default_namespaced(client);
+    /// # let object = serde_json::from_value(serde_json::json!({"metadata": {"name": "web"}, "spec": {"selector": {"matchLabels": {"app": "web"}}, "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}}}))?;
+    /// # api.create(&Default::default(), &object).await?;
+    /// # let deployment = api.get("web").await?;
     /// // Decided upon the spec that is at hand; whoever writes the status meanwhile doesn't matter.
     /// optilock::update(&api, "web")
     ///     .from(deployment)
@@ -419,7 +476,12 @@ impl<'a, K> Update<'a, K> {
     ///
     /// ```
     /// # use k8s_openapi::api::core::v1::ConfigMap;
-    /// # async fn example(api: kube::Api<ConfigMap>) -> Result<(), optilock::UpdateError> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), optilock::BoxError> {
+    /// # let client = optilock_apiserver::Server::new().client();
+    /// # let api: kube::Api<ConfigMap> = kube::Api::default_namespaced(client);
+    /// # let object = serde_json::from_value(serde_json::json!({"metadata": {"name": "settings"}}))?;
+    /// # api.create(&Default::default(), &object).await?;
     /// use optilock::Event;
     ///
     /// optilock::update(&api, "settings")

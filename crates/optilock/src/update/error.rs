@@ -13,6 +13,22 @@ use crate::{BoxError, Interrupt, Outcome, Pending};
 /// An update that failed, with what it was about and what was tried.
 ///
 /// The text says all of it: the object, the reason, what to do next, and the effort.
+///
+/// ```
+/// # use k8s_openapi::api::core::v1::ConfigMap;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let api: kube::Api<ConfigMap> = kube::Api::default_namespaced(client);
+/// use optilock::Outcome;
+///
+/// let error = optilock::update(&api, "settings").apply(|_| Ok(())).await.unwrap_err();
+/// assert_eq!(error.outcome(), Outcome::Refused); // there is no such object
+/// assert!(error.to_string().starts_with("configmaps \"settings\" in namespace \"default\""));
+/// println!("{error}");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct UpdateError(Box<Inner>);
 
@@ -128,6 +144,26 @@ impl Error for UpdateError {
 /// Why an update failed.
 ///
 /// Except for [`Unknown`](Self::Unknown) nothing of it is in the object.
+///
+/// ```
+/// # use k8s_openapi::api::core::v1::ConfigMap;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let api: kube::Api<ConfigMap> = kube::Api::default_namespaced(client);
+/// # let object = serde_json::from_value(serde_json::json!({"metadata": {"name": "settings"}}))?;
+/// # api.create(&Default::default(), &object).await?;
+/// use optilock::Reason;
+///
+/// let result = optilock::update(&api, "settings").apply(|_| Err("not today".into())).await;
+/// match result.unwrap_err().into_reason() {
+///     Reason::Change(why) => assert_eq!(why.to_string(), "not today"),
+///     Reason::Unknown { pending, .. } => println!("to be resolved: {}", pending.op_id),
+///     other => println!("{other}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Reason {
@@ -271,6 +307,30 @@ pub enum Reason {
 }
 
 /// Why the outcome of a write could not be found out.
+///
+/// ```
+/// use optilock::{Reason, Unresolved, UpdateError};
+///
+/// /// Whether to ask again later.
+/// fn may_be_told_later(error: &UpdateError) -> bool {
+///     match error.reason() {
+///         Reason::Unknown { unresolved: Some(why), .. } => {
+///             matches!(**why, Unresolved::Ended(_) | Unresolved::WatchForbidden(_))
+///         }
+///         // There was no time to find out.
+///         Reason::Unknown { .. } => true,
+///         _ => false,
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # use k8s_openapi::api::core::v1::ConfigMap;
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let api: kube::Api<ConfigMap> = kube::Api::default_namespaced(client);
+/// # let error = optilock::update(&api, "settings").apply(|_| Ok(())).await.unwrap_err();
+/// # assert!(!may_be_told_later(&error));
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unresolved {
@@ -300,6 +360,31 @@ pub enum Unresolved {
 }
 
 /// Why nobody knows whether a write was carried out.
+///
+/// ```
+/// # use k8s_openapi::api::core::v1::ConfigMap;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let api: kube::Api<ConfigMap> = kube::Api::default_namespaced(client);
+/// # let object = serde_json::from_value(serde_json::json!({"metadata": {"name": "settings"}}))?;
+/// # api.create(&Default::default(), &object).await?;
+/// use optilock::{Doubt, Event};
+///
+/// optilock::update(&api, "settings")
+///     .observe(|event| match event {
+///         Event::Unknown { doubt: Doubt::AttemptTimeout(time), .. } => println!("silent for {time:?}"),
+///         Event::Unknown { doubt, .. } => println!("who knows: {doubt}"),
+///         _ => {}
+///     })
+///     .apply(|config| {
+///         config.data.get_or_insert_default().insert("level".into(), "debug".into());
+///         Ok(())
+///     })
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Doubt {

@@ -9,6 +9,33 @@ use super::{Doubt, Evidence};
 /// A step of an update, told to [`Update::observe`](crate::Update::observe).
 ///
 /// `attempt` counts from 1.
+///
+/// ```
+/// # use k8s_openapi::api::core::v1::ConfigMap;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let api: kube::Api<ConfigMap> = kube::Api::default_namespaced(client);
+/// # let object = serde_json::from_value(serde_json::json!({"metadata": {"name": "settings"}}))?;
+/// # api.create(&Default::default(), &object).await?;
+/// use optilock::Event;
+///
+/// let mut written = None;
+/// optilock::update(&api, "settings")
+///     .observe(|event| {
+///         if let Event::Written { base, resource_version, .. } = event {
+///             written = Some(format!("{base} -> {resource_version}"));
+///         }
+///     })
+///     .apply(|config| {
+///         config.data.get_or_insert_default().insert("level".into(), "debug".into());
+///         Ok(())
+///     })
+///     .await?;
+/// assert!(written.is_some());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a, K> {

@@ -32,6 +32,37 @@ use crate::{BoxError, OpId, Outcome, Pending, Verb};
 ///
 /// # Errors
 /// [`Reason::Unknown`] says why it can't be told; what is pending is still pending then.
+///
+/// ```
+/// # use k8s_openapi::api::core::v1::ConfigMap;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let api: kube::Api<ConfigMap> = kube::Api::default_namespaced(client);
+/// # let object = serde_json::from_value(serde_json::json!({"metadata": {"name": "settings"}}))?;
+/// # api.create(&Default::default(), &object).await?;
+/// use optilock::{Outcome, Pending};
+///
+/// /// What a process does first that may have been stopped in the middle of an update.
+/// async fn recover(api: &kube::Api<ConfigMap>, left: Pending) -> Result<(), optilock::UpdateError> {
+///     match optilock::resolve(api, &left).await? {
+///         Outcome::Applied => println!("{} is in the object", left.op_id),
+///         _ => println!("{} has to be made again", left.op_id),
+///     }
+///     Ok(())
+/// }
+/// # let slot = optilock::PendingSlot::default();
+/// # let update = optilock::update(&api, "settings").pending(&slot).apply(|config| {
+/// #     config.data.get_or_insert_default().insert("level".into(), "debug".into());
+/// #     Ok(())
+/// # });
+/// # tokio::time::timeout(std::time::Duration::ZERO, update).await.ok();
+/// # if let Some(left) = slot.take() {
+/// #     recover(&api, left).await?;
+/// # }
+/// # Ok(())
+/// # }
+/// ```
 pub async fn resolve<K>(api: &Api<K>, pending: &Pending) -> Result<Outcome, UpdateError>
 where
     K: Resource + Clone + Debug + Serialize + DeserializeOwned,

@@ -7,6 +7,20 @@ use super::Endpoint;
 /// Which object an update is about.
 ///
 /// Shown as the API server names objects in its own messages: `deployments.apps "web"`.
+///
+/// ```
+/// # use k8s_openapi::api::apps::v1::Deployment;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let api: kube::Api<Deployment> = kube::Api::default_namespaced(client);
+/// let error = optilock::update(&api, "web").apply(|_| Ok(())).await.unwrap_err();
+/// let target = error.target();
+/// assert_eq!((&*target.resource, &*target.name), ("deployments.apps", "web"));
+/// assert_eq!(target.to_string(), "deployments.apps \"web\" in namespace \"default\"");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Target {

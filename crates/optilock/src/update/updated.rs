@@ -6,6 +6,26 @@ use std::time::Duration;
 use crate::OpId;
 
 /// A successful update.
+///
+/// ```
+/// # use k8s_openapi::api::core::v1::ConfigMap;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let api: kube::Api<ConfigMap> = kube::Api::default_namespaced(client);
+/// # let object = serde_json::from_value(serde_json::json!({"metadata": {"name": "settings"}}))?;
+/// # api.create(&Default::default(), &object).await?;
+/// let updated = optilock::update(&api, "settings")
+///     .apply(|config| {
+///         config.data.get_or_insert_default().insert("level".into(), "debug".into());
+///         Ok(())
+///     })
+///     .await?;
+/// assert!(updated.written);
+/// println!("{:?}, known from {:?}", updated.object.metadata.resource_version, updated.evidence);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Updated<K> {
@@ -25,6 +45,23 @@ pub struct Updated<K> {
 }
 
 /// What tells that an update is in the object.
+///
+/// ```
+/// # use k8s_openapi::api::core::v1::ConfigMap;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let api: kube::Api<ConfigMap> = kube::Api::default_namespaced(client);
+/// # let object = serde_json::from_value(serde_json::json!({"metadata": {"name": "settings"}}))?;
+/// # api.create(&Default::default(), &object).await?;
+/// use optilock::Evidence;
+///
+/// let unchanged = optilock::update(&api, "settings").apply(|_| Ok(())).await?;
+/// assert_eq!(unchanged.evidence, Evidence::Unchanged);
+/// assert!(!unchanged.written);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Evidence {
@@ -45,6 +82,25 @@ pub enum Evidence {
 }
 
 /// What an update took, whether it came to a good end or not.
+///
+/// ```
+/// # use k8s_openapi::api::core::v1::ConfigMap;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::BoxError> {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let api: kube::Api<ConfigMap> = kube::Api::default_namespaced(client);
+/// # let object = serde_json::from_value(serde_json::json!({"metadata": {"name": "settings"}}))?;
+/// # api.create(&Default::default(), &object).await?;
+/// let updated = optilock::update(&api, "settings")
+///     .apply(|config| {
+///         config.data.get_or_insert_default().insert("level".into(), "debug".into());
+///         Ok(())
+///     })
+///     .await?;
+/// assert_eq!(updated.effort.to_string(), "attempts: 1, conflicts: 0, requests: 2, waited: 0ns");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Effort {

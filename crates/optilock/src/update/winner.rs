@@ -8,6 +8,24 @@ use kube::core::ObjectMeta;
 ///
 /// It is what the server was told: managers choose their names, and times are in whole seconds. Of
 /// several writes since the object was read, it is the newest that shows.
+///
+/// ```
+/// # use k8s_openapi::api::core::v1::ConfigMap;
+/// /// What to tell whoever waits for the update.
+/// fn explain(error: &optilock::UpdateError) -> String {
+///     match error.winner() {
+///         Some(winner) => format!("{} was faster: {winner}", winner.manager),
+///         None => error.to_string(),
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # let client = optilock_apiserver::Server::new().client();
+/// # let api: kube::Api<ConfigMap> = kube::Api::default_namespaced(client);
+/// # let error = optilock::update(&api, "settings").apply(|_| Ok(())).await.unwrap_err();
+/// # assert!(explain(&error).contains("not found"));
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Winner {

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that has to hold, stage by stage.
 
+mod api;
 mod checks;
 mod clients;
 mod conformance;
@@ -52,6 +53,9 @@ enum Stage {
     Test,
     /// The documentation can be built, private items included.
     Doc,
+    /// The library's public items are those that are listed, are all its own or kube's, and have
+    /// examples.
+    Api,
     /// The Go programs' own tests.
     Go,
     /// The generated data of the built-in types is what the Go types and the control plane say.
@@ -88,7 +92,13 @@ impl Stage {
     /// Whether it builds or runs programs that are written in Go.
     fn needs_go(self) -> bool {
         match self {
-            Self::Fmt | Self::Clippy | Self::Test | Self::Doc | Self::Pages | Self::Demo => false,
+            Self::Fmt
+            | Self::Clippy
+            | Self::Test
+            | Self::Doc
+            | Self::Api
+            | Self::Pages
+            | Self::Demo => false,
             Self::Go
             | Self::Schema
             | Self::Conformance
@@ -104,6 +114,7 @@ impl Stage {
             Self::Clippy => rust::clippy(context),
             Self::Test => rust::test(context),
             Self::Doc => rust::doc(context),
+            Self::Api => api::run(context),
             Self::Go => go::run(context),
             Self::Schema => schema::run(context),
             Self::Conformance => conformance::run(context),

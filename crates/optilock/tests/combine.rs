@@ -246,6 +246,30 @@ async fn a_full_queue_makes_wait_or_fails() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn any_capacity_will_do() {
+    for capacity in [0, usize::MAX] {
+        let network = counter().await;
+        let combiners = Combiners::new(api(network.client())).capacity(capacity);
+        let counted = combiners.object(NAME).apply(count).await;
+        assert_eq!(counted.unwrap().value, 1);
+    }
+}
+
+/// Who is turned away has sent nothing.
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_sends_nothing() {
+    let network = counter().await;
+    let combiners = Combiners::new(api(network.client())).capacity(1);
+    let combiner = combiners.object(NAME);
+    let (one, other) = tokio::join!(combiner.apply(count), combiner.try_apply(count));
+    one.unwrap();
+    let error = other.unwrap_err();
+    assert!(matches!(error.reason(), Reason::QueueFull(1)), "{error}");
+    assert_eq!(network.requests(&Method::PUT), 1);
+    assert_eq!(n(&network).await, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_batch_is_bounded() {
     let network = counter().await;
     let combiner = Combiners::new(api(network.client())).batch(7).object(NAME);

@@ -195,6 +195,7 @@ async fn zero_steps_send_nothing() {
         }
     ));
     assert_eq!((fake.gets(), calls, error.effort().attempts), (0, 0, 0));
+    assert!(fake.puts().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -671,6 +672,7 @@ async fn a_deadline_in_the_past_sends_nothing() {
         }
     ));
     assert_eq!((fake.gets(), calls), (0, 0));
+    assert!(fake.puts().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use kube::Api;
+use tokio::sync::Semaphore;
 
 use super::Combiner;
 use super::combiner::{Common, Settings, Shared};
@@ -119,10 +120,10 @@ impl<K: Clone> Combiners<K> {
     }
 
     /// How many updates of one object may wait or be under way; more have to wait for a place.
-    /// 10,000 without it.
+    /// 10,000 without it, and one at least.
     #[must_use]
     pub fn capacity(self, updates: usize) -> Self {
-        self.set(|settings| settings.capacity = updates)
+        self.set(|settings| settings.capacity = updates.clamp(1, Semaphore::MAX_PERMITS))
     }
 
     /// How many updates share a write at most. 1,000 without it.

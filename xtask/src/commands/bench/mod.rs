@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: figures. Nothing here passes or fails.
 
+mod carriers;
 mod contention;
 mod https;
 mod memory;
@@ -18,6 +19,8 @@ pub(crate) enum Command {
     Serve(serve::Args),
     /// What an update costs when many contend for one object, beside client-go.
     Contention(contention::Args),
+    /// What else is written because of an update that carries its op-id, with all controllers on.
+    Carriers(carriers::Args),
 }
 
 impl Command {
@@ -25,6 +28,7 @@ impl Command {
         match self {
             Self::Serve(args) => serve::run(&args),
             Self::Contention(args) => contention::run(&args),
+            Self::Carriers(args) => carriers::run(&args),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Each takes any bytes, makes requests of them, and panics where an answer is none that a client could live with. They
 //! talk to the server as its users do, so that what is fuzzed is what can be reached: decoding, canonical form,
 //! defaults, validation and encoding together. Writes are dry runs, so that an input behaves the same whatever came
-//! before it; the router's target, which may write, gets a new server after each input that did.
+//! before it; the router's target, which may write, gets a new server after each input that changed something.
 //!
 //! libFuzzer runs them on the stable tool chain (`cargo xtask fuzz TARGET`): coverage comes from LLVM's own pass, which
 //! rustc's stable `-C passes` switches on. Without `--cfg fuzzing` the same programs replay the files that they are

@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::collect::fields;
-use super::compare::compare;
 use super::entry::{Entry, Manager, Operation};
 use super::merge::merge;
 use super::remove::remove;
 use super::set::FieldSet;
-use super::update::{Writing, relinquish};
+use super::update::{Changes, Writing, relinquish};
 use super::without_system;
 use crate::schema::StructType;
 use crate::status::{Cause, Details, Reason, Status};
@@ -49,6 +48,7 @@ pub(crate) fn apply(
         manager,
         reset,
         now,
+        ..
     } = application.writing;
     // What this path does not change is as if it had not been sent.
     let configuration = match remove(ty, application.configuration, reset) {
@@ -69,22 +69,28 @@ pub(crate) fn apply(
         None => merged,
     };
 
-    let comparison = compare(ty, live, &object);
-    let written = comparison.written();
+    // What the path does not change was not applied.
+    let writing = Writing {
+        reset: &FieldSet::default(),
+        ..application.writing
+    };
+    let mut changes = Changes::between(&writing, live, &object);
+    changes
+        .add_versions(&writing, &mut entries, live, &object)
+        .map_err(Status::untyped)?;
     if !application.force {
-        refuse_conflicts(&entries, manager, &written)?;
+        refuse_conflicts(&entries, manager, &changes)?;
     }
-    entries = relinquish(entries, manager, &written, &comparison.removed);
+    entries = relinquish(entries, manager, &changes);
     let named = without_system(&named);
     if !named.is_empty() {
-        let changes = !(written.is_empty() && comparison.removed.is_empty());
         entries.push(Entry {
             manager: manager.clone(),
             // An apply that changes nothing has not happened at another time.
-            time: if changes {
-                now.to_owned()
-            } else {
+            time: if changes.is_empty() {
                 last.map(|last| last.time).unwrap_or_default()
+            } else {
+                now.to_owned()
             },
             fields: named,
         });
@@ -129,19 +135,12 @@ fn pruned(
     remove(ty, merged, &lost)
 }
 
-fn refuse_conflicts(
-    entries: &[Entry],
-    manager: &Manager,
-    written: &FieldSet,
-) -> Result<(), Status> {
+fn refuse_conflicts(entries: &[Entry], manager: &Manager, changes: &Changes) -> Result<(), Status> {
     let mut causes = Vec::new();
     let mut by_manager: BTreeMap<String, (String, Vec<String>)> = BTreeMap::new();
-    for entry in entries
-        .iter()
-        .filter(|entry| entry.manager.api_version == manager.api_version)
-    {
+    for entry in entries {
         let who = description(&entry.manager);
-        for path in entry.fields.intersection(written).paths() {
+        for path in changes.written_of(entry, manager).paths() {
             let field: String = path.iter().map(ToString::to_string).collect();
             causes.push(Cause {
                 reason: "FieldManagerConflict".to_owned(),

@@ -13,13 +13,13 @@ use super::resource::Resource;
 use crate::schema::{Schema, TypeRef};
 use crate::status::Status;
 
-/// The canonical form of an object that the engine has changed. `object` is in the storage version, and its parts are
-/// canonical.
+/// The canonical form of an object that the engine has changed. `object` is in the version in which the engine holds it,
+/// and its parts are canonical.
 ///
 /// # Errors
 /// 500: what was canonical before can't stop being of its type.
 pub(super) fn canonical(resource: &Resource, object: Value) -> Result<Value, Status> {
-    let Some(ty) = &resource.storage.ty else {
+    let Some(ty) = resource.held_type() else {
         return Ok(object);
     };
     Schema::builtin().settle(ty, object).map_err(|error| {
@@ -31,9 +31,15 @@ pub(super) fn canonical(resource: &Resource, object: Value) -> Result<Value, Sta
 }
 
 /// The bytes under which an object is stored, and the object as they will be read. `object` is canonical, in the
-/// storage version.
-pub(super) fn encode(resource: &Resource, object: &mut Value) -> Bytes {
+/// version in which the engine holds it.
+///
+/// # Errors
+/// 500: what is canonical in one version can't be no object in another.
+pub(super) fn encode(resource: &Resource, object: &mut Value) -> Result<Bytes, Status> {
     metadata_mut(object).remove("resourceVersion");
+    if resource.is_held_converted() {
+        *object = custom::to_storage(resource, std::mem::take(object))?;
+    }
     if let Some(ty) = &resource.storage.ty {
         Schema::builtin().forget_empty(ty, object);
     }
@@ -41,7 +47,7 @@ pub(super) fn encode(resource: &Resource, object: &mut Value) -> Bytes {
     encode_as(resource.storage.ty.as_ref(), object, &mut out);
     // The store keeps them: no byte more than there are.
     out.shrink_to_fit();
-    Bytes::from(out)
+    Ok(Bytes::from(out))
 }
 
 fn encode_as(ty: Option<&TypeRef>, object: &Value, out: &mut Vec<u8>) {
@@ -72,13 +78,12 @@ pub(crate) fn decode(resource: &Resource, stored: &Stored) -> Result<Value, Stat
     })
 }
 
-/// The object with its resourceVersion, in the version in which it would be stored now.
-pub(super) fn decode_as_stored(resource: &Resource, stored: &Stored) -> Result<Value, Status> {
-    let object = decode_stored(stored)?;
-    if resource.reads_as_stored() || resource.custom.is_none() {
-        return Ok(object);
+/// The object with its resourceVersion, in the version in which the engine holds what it writes.
+pub(super) fn decode_held(resource: &Resource, stored: &Stored) -> Result<Value, Status> {
+    if resource.custom.is_some() {
+        return decode(resource, stored);
     }
-    custom::to_storage(resource, object)
+    decode_stored(stored)
 }
 
 /// The object with its resourceVersion, as it is stored.

@@ -98,14 +98,11 @@ impl Registry {
         Err(errors::name_not_generated(resource, &generated))
     }
 
-    /// Writes kind and apiVersion of the stored form, which a body may leave out.
+    /// Writes kind and apiVersion of the form in which the engine holds the object, which a body may leave out.
     pub(super) fn identify(&self, target: &Target, object: &mut Value) {
         let root = root_mut(object);
         root.insert("kind".into(), (*target.resource.api.kind).into());
-        root.insert(
-            "apiVersion".into(),
-            target.resource.storage.api_version.as_str().into(),
-        );
+        root.insert("apiVersion".into(), target.resource.held_version().into());
     }
 
     async fn insert(
@@ -120,7 +117,7 @@ impl Registry {
             ..target.clone()
         };
         let name = &*target.name;
-        let bytes = codec::encode(&target.resource, &mut object);
+        let bytes = codec::encode(&target.resource, &mut object)?;
         if options.dry_run {
             if let Some(live) = self.entry(&target).await? {
                 let live = codec::decode_stored(&live)?;

@@ -53,7 +53,7 @@ impl Registry {
                 .entry(target)
                 .await?
                 .ok_or_else(|| errors::not_found(resource, &target.name))?;
-            let old = codec::decode_stored(&current)?;
+            let old = codec::decode_held(resource, &current)?;
             admit::admit_delete(target)?;
             check_preconditions(target, &old, options)?;
 
@@ -61,7 +61,7 @@ impl Registry {
             let holds = !finalizers(&marked).is_empty()
                 || !admit::content_is_gone(&marked)
                 || grace(&marked) > 0;
-            let bytes = codec::encode(resource, &mut marked);
+            let bytes = codec::encode(resource, &mut marked)?;
             // Who watches Pods sees the mark of the deletion before the Pod goes, however short the grace.
             let in_two_steps = resource.strategy.graceful && !holds && bytes != current.bytes;
             let stored = |revision| Stored {

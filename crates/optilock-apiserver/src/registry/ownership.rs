@@ -40,8 +40,9 @@ pub(super) fn after_write(
         manager: &manager,
         reset: &reset(resource, ty, part),
         now,
+        versions: versions(resource),
     };
-    let changes = Changes::between(&writing, before, new);
+    let mut changes = Changes::between(&writing, before, new);
     // Who owns what can't be said through a subresource.
     let told = !options.subresource.is_empty();
     let sent = metadata(new).and_then(|metadata| metadata.get("managedFields"));
@@ -60,13 +61,18 @@ pub(super) fn after_write(
             return Ok(());
         }
     }
-    let known = if told {
+    let mut known = if told {
         old.and_then(own_entries).unwrap_or_default()
     } else {
         entries(new, old)
     };
-    // What nobody was known to own when it was created stays so until the first apply.
-    let managed = if old.is_some() && known.is_empty() {
+    // What nobody was known to own when it was created stays so until the first apply. And kube-apiserver forgets all
+    // owners when what is written can't be said in a version in which one of them owns something.
+    let is_unknown = old.is_some() && known.is_empty()
+        || changes
+            .add_versions(&writing, &mut known, before, new)
+            .is_err();
+    let managed = if is_unknown {
         None
     } else {
         managed::encode(&managed::update(&writing, &changes, known))
@@ -119,6 +125,7 @@ pub(crate) fn apply(
             manager: &manager,
             reset: &reset,
             now,
+            versions: versions(resource),
         },
         configuration,
         force,
@@ -249,10 +256,17 @@ pub(super) fn before_first_apply(
         manager: &manager,
         reset,
         now,
+        versions: None,
     };
     let empty = nothing(ty, ty.short_name())?;
     let changes = Changes::between(&writing, &empty, live);
     Ok(managed::update(&writing, &changes, Vec::new()))
+}
+
+/// The types in whose terms the fields of an object may be owned.
+fn versions(resource: &Resource) -> Option<&[(String, TypeRef)]> {
+    let custom = resource.custom.as_ref()?;
+    Some(&custom.versions)
 }
 
 fn manager(resource: &Resource, options: &WriteOptions) -> Manager {

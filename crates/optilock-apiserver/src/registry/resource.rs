@@ -105,6 +105,31 @@ impl Resource {
         }
     }
 
+    /// Type of objects while the engine writes them: the stored one, but of custom resources that of their own version,
+    /// because each version has a schema, rules and owners of its own.
+    pub(super) fn held_type(&self) -> Option<&TypeRef> {
+        let ty = match self.custom {
+            Some(_) => &self.ty,
+            None => &self.storage.ty,
+        };
+        ty.as_ref()
+    }
+
+    /// `apiVersion` of objects while the engine writes them.
+    pub(super) fn held_version(&self) -> Cow<'_, str> {
+        match self.custom {
+            Some(_) => self.api_version().into(),
+            None => self.storage.api_version.as_str().into(),
+        }
+    }
+
+    /// Whether what the engine holds is in another version than what is stored.
+    pub(super) fn is_held_converted(&self) -> bool {
+        self.custom
+            .as_ref()
+            .is_some_and(|custom| !custom.storage_version)
+    }
+
     /// Whether stored objects are what clients of this version are to see.
     pub(crate) fn reads_as_stored(&self) -> bool {
         match &self.custom {

@@ -140,6 +140,7 @@ impl ScaleWrite<'_> {
             manager: &manager,
             reset: &FieldSet::default(),
             now: "",
+            versions: None,
         })
     }
 

@@ -151,6 +151,7 @@ impl Registry {
             manager: &manager,
             reset: &FieldSet::default(),
             now: &self.ambient.now_text(),
+            versions: None,
         };
         let changes = Changes::between(&writing, &nothing.value, sent);
         let entries = managed::update(&writing, &changes, Vec::new());

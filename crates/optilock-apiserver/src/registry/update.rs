@@ -89,10 +89,9 @@ impl Registry {
                 let live = meta_str(old, "uid");
                 return Err(errors::wrong_uid(resource, &target.name, &key, uid, live));
             }
-            let converted = if resource.reads_as_stored() {
-                None
-            } else {
-                Some(codec::decode(resource, &current)?)
+            let converted = match resource.storage.conversion {
+                None => None,
+                Some(_) => Some(codec::decode(resource, &current)?),
             };
             let live = converted.as_ref().unwrap_or(old);
             let mut new = build(Some(live))?;
@@ -129,9 +128,9 @@ impl Registry {
         }
     }
 
-    /// The object that is stored, in the version in which it would be stored now.
+    /// The object that is stored, in the version in which the engine holds it.
     fn known(&self, target: &Target, current: &Stored) -> Result<Arc<Value>, Status> {
-        let read = || codec::decode_as_stored(&target.resource, current).map(Arc::new);
+        let read = || codec::decode_held(&target.resource, current).map(Arc::new);
         let Some(known) = self.recent.get(&target.key(), current.revision) else {
             return read();
         };
@@ -168,7 +167,7 @@ impl Registry {
         valid?;
         self.admit_update(target, part, old).await?;
         let finished = metadata::is_finished(&new);
-        let bytes = encoded(resource, &mut new, old, current, options);
+        let bytes = encoded(resource, &mut new, old, current, options)?;
         let stored = |revision| Stored {
             bytes: bytes.clone(),
             revision,
@@ -203,25 +202,25 @@ fn encoded(
     old: &Value,
     current: &Stored,
     options: &WriteOptions,
-) -> Bytes {
-    let bytes = codec::encode(resource, new);
+) -> Result<Bytes, Status> {
+    let bytes = codec::encode(resource, new)?;
     if options.subresource == scale::SUBRESOURCE
         || differs_before(&bytes, &current.bytes, b"\"managedFields\":")
     {
-        return bytes;
+        return Ok(bytes);
     }
     let before = managed(old);
     let after = managed(new);
     if before != after && same_but_for_times(before, after) {
         let after = after.cloned();
         set_meta(new, "managedFields", before.cloned());
-        let quiet = codec::encode(resource, new);
+        let quiet = codec::encode(resource, new)?;
         if quiet == current.bytes {
-            return quiet;
+            return Ok(quiet);
         }
         set_meta(new, "managedFields", after);
     }
-    bytes
+    Ok(bytes)
 }
 
 /// Whether two texts differ before a word first occurs in the second.

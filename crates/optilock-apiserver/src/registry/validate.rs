@@ -43,7 +43,7 @@ const BY_PART: &[(&str, &str, Part, Judge)] = &[
 /// # Errors
 /// 422 with all findings.
 pub(super) fn on_create(resource: &Resource, object: &Value) -> Result<(), Status> {
-    let Some(ty) = &resource.storage.ty else {
+    let Some(ty) = resource.held_type() else {
         return Ok(());
     };
     let mut problems = validation::validate_create(&resource.api, ty, object);
@@ -96,7 +96,7 @@ pub(super) fn on_update(
     old: &Value,
     told: &mut Vec<String>,
 ) -> Result<(), Status> {
-    let Some(ty) = &resource.storage.ty else {
+    let Some(ty) = resource.held_type() else {
         return Ok(());
     };
     let mut problems = validation::validate_update(&resource.api, ty, new, old);

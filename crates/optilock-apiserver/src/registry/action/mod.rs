@@ -120,7 +120,7 @@ impl Registry {
             }
             change(&mut object)?;
             let object = codec::canonical(resource, object)?;
-            let bytes = codec::encode(resource, &mut object.clone());
+            let bytes = codec::encode(resource, &mut object.clone())?;
             if dry_run || bytes == current.bytes {
                 return Ok(object);
             }

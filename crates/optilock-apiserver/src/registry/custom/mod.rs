@@ -318,22 +318,21 @@ impl Registry {
 /// An object of a custom resource as the resource's version shows it, made of how it is stored: defaults are those of the
 /// version in which it is stored.
 pub(super) fn from_storage(resource: &Resource, object: Value) -> Result<Value, Status> {
-    let object = to_storage(resource, object)?;
-    let (ty, own) = (resource.ty.as_ref(), resource.api_version());
+    let mut object = to_storage(resource, object)?;
+    if let Some(ty) = &resource.storage.ty {
+        crate::defaults::apply(ty, &mut object);
+    }
+    let own = resource.api_version();
     if own == resource.storage.api_version {
         return Ok(object);
     }
-    in_version(ty, &own, object)
+    in_version(resource.ty.as_ref(), &own, object)
 }
 
-/// The same in the version in which it would be stored now.
+/// The same in the version in which it is stored, pruned to that.
 pub(super) fn to_storage(resource: &Resource, object: Value) -> Result<Value, Status> {
     let storage = &resource.storage;
-    let mut object = in_version(storage.ty.as_ref(), &storage.api_version, object)?;
-    if let Some(ty) = &storage.ty {
-        crate::defaults::apply(ty, &mut object);
-    }
-    Ok(object)
+    in_version(storage.ty.as_ref(), &storage.api_version, object)
 }
 
 /// Without defaults.

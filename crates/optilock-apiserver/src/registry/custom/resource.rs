@@ -33,7 +33,9 @@ const SUBRESOURCE_VERBS: [&str; 3] = ["get", "patch", "update"];
 pub(crate) struct Custom {
     /// Objects are stored in this version.
     pub(crate) storage_version: bool,
-    /// Whether stored objects are known to be as this version shows them: the definition has never changed.
+    /// The types of all versions of the definition.
+    pub(crate) versions: Arc<Versions>,
+    /// Whether stored objects are known to be as this version shows them: there is one, and it has never changed.
     pub(crate) as_stored: bool,
     /// The definition is going away.
     pub(crate) terminating: bool,
@@ -72,6 +74,9 @@ impl Custom {
     }
 }
 
+/// The types of all versions of a definition, by their `apiVersion`.
+pub(crate) type Versions = Vec<(String, TypeRef)>;
+
 /// Where a custom resource keeps its scale: paths such as `.spec.replicas`.
 #[derive(Debug)]
 pub(crate) struct ScalePaths {
@@ -88,10 +93,11 @@ pub(super) fn of_definition(definition: &Value) -> Vec<Resource> {
     if !condition::is_true(definition, "Established") {
         return Vec::new();
     }
+    let types = Arc::new(types(definition));
     let versions = super::versions(definition).iter();
     let served = versions.filter(|version| version["served"] == true);
     served
-        .map(|version| resource(definition, version))
+        .map(|version| resource(definition, version, &types))
         .collect()
 }
 
@@ -99,7 +105,17 @@ pub(super) fn of_definition(definition: &Value) -> Vec<Resource> {
 pub(super) fn stored(definition: &Value) -> Option<Resource> {
     let versions = super::versions(definition);
     let version = versions.iter().find(|version| version["storage"] == true)?;
-    Some(resource(definition, version))
+    Some(resource(definition, version, &Arc::new(types(definition))))
+}
+
+fn types(definition: &Value) -> Versions {
+    let group = text(&definition["spec"]["group"]);
+    let versions = super::versions(definition).iter();
+    let types = versions.map(|version| {
+        let api_version = api_version(group, text(&version["name"]));
+        (api_version, type_of(definition, version))
+    });
+    types.collect()
 }
 
 /// The built-in resources and behind them the custom ones: groups by name, versions by their age, resources by name.
@@ -145,7 +161,7 @@ fn age(version: &str) -> Option<(u8, u64, u64)> {
     Some((stability, major, minor.parse().ok()?))
 }
 
-fn resource(definition: &Value, version: &Value) -> Resource {
+fn resource(definition: &Value, version: &Value, types: &Arc<Versions>) -> Resource {
     let spec = &definition["spec"];
     let group = text(&spec["group"]);
     let names = &definition["status"]["acceptedNames"];
@@ -154,12 +170,13 @@ fn resource(definition: &Value, version: &Value) -> Resource {
         .iter()
         .find(|version| version["storage"] == true)
         .unwrap_or(version);
-    let ty = type_of(definition, version);
     let is_storage = storage["name"] == version["name"];
-    let storage_ty = if is_storage {
-        ty.clone()
-    } else {
-        type_of(definition, storage)
+    let storage_version = api_version(group, text(&storage["name"]));
+    let own_version = api_version(group, name);
+    let ty_of = |wanted: &str| {
+        let mut versions = types.iter();
+        let found = versions.find(|(api_version, _)| api_version == wanted);
+        found.map(|(_, ty)| ty.clone())
     };
     let plural = text(&spec["names"]["plural"]);
     Resource {
@@ -177,7 +194,7 @@ fn resource(definition: &Value, version: &Value) -> Resource {
             subresources: subresources(definition, version),
             columns: columns(version),
         }),
-        ty: Some(ty),
+        ty: ty_of(&own_version),
         strategy: Strategy {
             unconditional_update: false,
             generation: Generation::AllButMetadata,
@@ -186,15 +203,20 @@ fn resource(definition: &Value, version: &Value) -> Resource {
         },
         storage: Storage {
             prefix: format!("/registry/{group}/{plural}/"),
-            api_version: api_version(group, text(&storage["name"])),
-            ty: Some(storage_ty),
+            ty: ty_of(&storage_version),
+            api_version: storage_version,
             conversion: None,
         },
-        custom: Some(custom(definition, version, is_storage)),
+        custom: Some(custom(definition, version, is_storage, types)),
     }
 }
 
-fn custom<'v>(definition: &'v Value, version: &'v Value, is_storage: bool) -> Custom {
+fn custom<'v>(
+    definition: &'v Value,
+    version: &'v Value,
+    is_storage: bool,
+    types: &Arc<Versions>,
+) -> Custom {
     let scale = &version["subresources"]["scale"];
     let spec_replicas = |version: &'v Value| &version["subresources"]["scale"]["specReplicasPath"];
     let group = text(&definition["spec"]["group"]);
@@ -212,7 +234,8 @@ fn custom<'v>(definition: &'v Value, version: &'v Value, is_storage: bool) -> Cu
         .map(|path| path.trim_start_matches('.').to_owned());
     Custom {
         storage_version: is_storage,
-        as_stored: is_storage && definition["metadata"]["generation"] == 1,
+        versions: Arc::clone(types),
+        as_stored: types.len() == 1 && definition["metadata"]["generation"] == 1,
         terminating: is_deleting(definition),
         deprecation,
         selectable: SelectableFields::custom(selectable.collect()),

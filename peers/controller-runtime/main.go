@@ -25,6 +25,7 @@ var scenarios = map[string]scenario.Func{
 	"watch":    watchAgain,
 	"apply":    apply,
 	"informer": informer,
+	"expired":  expired,
 	"manager":  manage,
 	"envtest":  withEnvtest,
 }

@@ -140,3 +140,47 @@ func informer(ctx context.Context, config *rest.Config) (any, error) {
 	}
 	return steps.Outcome()
 }
+
+// expired has a cache follow what happens until there is an object `end`, and shows what is in it then.
+func expired(ctx context.Context, config *rest.Config) (any, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	all, err := cache.New(config, cache.Options{
+		DefaultNamespaces:    map[string]cache.Config{scenario.Namespace: {}},
+		DefaultLabelSelector: client.MatchingLabelsSelector{Selector: selector("expired")},
+	})
+	if err != nil {
+		return nil, err
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- all.Start(ctx) }()
+	shared, err := all.GetInformer(ctx, &corev1.ConfigMap{})
+	if err != nil {
+		return nil, err
+	}
+	end := make(chan struct{})
+	if _, err := shared.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+		AddFunc: func(object any) {
+			if object.(*corev1.ConfigMap).Name == "end" {
+				close(end)
+			}
+		},
+	}); err != nil {
+		return nil, err
+	}
+	select {
+	case <-end:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("the end is not seen: %w", ctx.Err())
+	}
+	list := &corev1.ConfigMapList{}
+	if err := all.List(ctx, list); err != nil {
+		return nil, err
+	}
+	cached := map[string]string{}
+	for _, object := range list.Items {
+		cached[object.Name] = object.Data["a"]
+	}
+	cancel()
+	return cached, <-stopped
+}

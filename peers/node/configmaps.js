@@ -166,3 +166,27 @@ export async function informer(config) {
   await cache.stop();
   return steps;
 }
+
+/** Has a cache follow what happens until there is an object `end`, and shows what is in it then. */
+export async function expired(config) {
+  const api = config.makeApiClient(CoreV1Api);
+  const labelSelector = 'scenario=expired';
+  const list = () => api.listNamespacedConfigMap({ namespace, labelSelector });
+  const cache = makeInformer(config, path, list, labelSelector);
+  // An informer that has met an error is started again by whoever uses it.
+  let timer;
+  const restart = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => cache.start(), 100);
+  };
+  cache.on('error', restart);
+  const end = new Promise((resolve) => {
+    cache.on('add', (o) => o.metadata.name === 'end' && resolve());
+  });
+  await cache.start();
+  await end;
+  cache.off('error', restart);
+  clearTimeout(timer);
+  await cache.stop();
+  return Object.fromEntries(cache.list().map((o) => [o.metadata.name, o.data.a]));
+}

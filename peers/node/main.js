@@ -4,7 +4,7 @@
 
 import { KubeConfig } from '@kubernetes/client-node';
 
-import { apply, crud, informer, watchAgain } from './configmaps.js';
+import { apply, crud, expired, informer, watchAgain } from './configmaps.js';
 import { count } from './counting.js';
 import { custom } from './custom.js';
 
@@ -15,6 +15,7 @@ const scenarios = {
   watch: watchAgain,
   apply,
   informer,
+  expired,
   custom,
 };
 
@@ -24,3 +25,5 @@ for (const scenario of process.argv.slice(2)) {
   const outcome = await scenarios[scenario](config);
   console.log(JSON.stringify({ scenario, outcome }));
 }
+// An informer that was answered with 410 has a watch that it does not stop.
+process.exit(0);

@@ -2,6 +2,7 @@
 
 import copy
 import queue
+import threading
 
 from kubernetes import client, watch
 from kubernetes.informer import ADDED, DELETED, MODIFIED, SharedInformer
@@ -157,3 +158,19 @@ def informer():
     steps.append(events.get(timeout=60))
     cache.stop()
     return steps
+
+
+def expired():
+    """Has a cache follow what happens until there is an object `end`, and shows what is in it then."""
+    cache = SharedInformer(
+        client.CoreV1Api(client.ApiClient()).list_namespaced_config_map,
+        namespace=NAMESPACE,
+        label_selector="scenario=expired",
+    )
+    end = threading.Event()
+    cache.add_event_handler(ADDED, lambda o: o.metadata.name == "end" and end.set())
+    cache.start()
+    if not end.wait(timeout=120):
+        raise TimeoutError("the end is not seen")
+    # It is not stopped: where it has just listed, it does not notice, and would be waited for. Its thread ends with the process.
+    return {o.metadata.name: o.data["a"] for o in cache.cache.list()}

@@ -19,6 +19,7 @@ SCENARIOS = {
     "watch": configmaps.watch_again,
     "apply": configmaps.apply,
     "informer": configmaps.informer,
+    "expired": configmaps.expired,
     "custom": custom.play,
 }
 

@@ -80,6 +80,13 @@ pub(crate) const CONTROLLER_RUNTIME: Program = Program {
     package: ".",
     kubernetes: false,
 };
+/// Cuts a client off from its server while that forgets its history.
+pub(crate) const GAP: Program = Program {
+    name: "gap",
+    module: "client-go",
+    package: "./gap",
+    kubernetes: false,
+};
 /// Asks fakes of clients, and a server, what an API server is asked.
 pub(crate) const FAKES: Program = Program {
     name: "fakes",

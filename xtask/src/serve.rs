@@ -28,15 +28,16 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
-    /// Starts `binary` and returns at once.
-    pub(crate) fn spawn(binary: &Path) -> Result<Self> {
+    /// Starts `binary` with these arguments besides, and returns at once.
+    pub(crate) fn spawn(binary: &Path, args: &[&str]) -> Result<Self> {
         let dir = tempfile::tempdir().context("creating a folder for optilock serve")?;
         let kubeconfig = dir.path().join("kubeconfig");
         let mut command = Command::new(binary);
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--controllers", "none"])
             .arg("--kubeconfig")
-            .arg(&kubeconfig);
+            .arg(&kubeconfig)
+            .args(args);
         let started = Instant::now();
         Ok(Self {
             daemon: Daemon::spawn(NAME, command, dir.path())?,

@@ -62,3 +62,15 @@ macro_rules! scenarios {
 scenarios!(
     once, retry, crowd, crud, watch, apply, informer, custom, manager
 );
+
+/// What is played where something comes between the client and its cluster.
+mod through_a_gap {
+    use super::*;
+
+    #[tokio::test]
+    #[ignore = "needs what cuts it off: `cargo xtask test --only clients` has it"]
+    async fn expired() {
+        let outcome = kube_scenarios::expired(Client::try_default().await.unwrap()).await;
+        print!("\n{}\n", json!({"scenario": "expired", "outcome": outcome}));
+    }
+}

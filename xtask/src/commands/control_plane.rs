@@ -73,6 +73,7 @@ impl Flags {
             name,
             controllers: self.controllers,
             rbac: self.rbac,
+            uncached: false,
             fsync: !self.no_fsync,
             kubeconfig,
         }

@@ -69,6 +69,9 @@ pub(crate) struct Options {
     /// Authorize by RBAC, and have a second context, `unprivileged`, of a user without rights.
     /// Without it everything is allowed.
     pub(crate) rbac: bool,
+    /// Serve `ConfigMaps` from etcd, not from the watch cache, whose history goes by its own ways: what etcd forgets
+    /// is forgotten.
+    pub(crate) uncached: bool,
     /// Let etcd wait for the disk, as it does in production.
     pub(crate) fsync: bool,
     /// Where to write the kubeconfig; by default in the instance's folder.
@@ -82,6 +85,7 @@ impl Options {
             name: format!("{what}-{}", process::id()).parse()?,
             controllers: false,
             rbac: false,
+            uncached: false,
             fsync: false,
             kubeconfig: None,
         })
@@ -378,6 +382,9 @@ impl ControlPlane {
             .arg(format!("--authorization-mode={authorization}"))
             // Pods can be made without a controller that makes the accounts.
             .arg("--disable-admission-plugins=ServiceAccount");
+        if options.uncached {
+            command.arg("--watch-cache-sizes=configmaps#0");
+        }
         command
     }
 

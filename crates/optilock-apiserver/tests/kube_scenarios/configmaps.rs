@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{
     Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams,
 };
+use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::{self, ObjectRef, store};
 use kube::runtime::watcher::{self, watcher};
 use kube::{Client, ResourceExt};
@@ -180,4 +181,26 @@ pub async fn informer(client: Client) -> Value {
     api.delete("early", &delete).await.unwrap();
     steps.push(next().await);
     json!(steps)
+}
+
+/// Has a cache follow what happens until there is an object `end`, and shows what is in it then.
+pub async fn expired(client: Client) -> Value {
+    let api: Api<ConfigMap> = Api::default_namespaced(client);
+    let (cache, writer) = store();
+    let config = watcher::Config::default().labels("scenario=expired");
+    let events = watcher(api, config).default_backoff();
+    let mut events = reflector::reflector(writer, events).boxed();
+    let end = ObjectRef::new("end").within("default");
+    while cache.get(&end).is_none() {
+        // What goes wrong is told, and tried again.
+        if let Some(Err(error)) = soon(events.next()).await {
+            eprintln!("{error}");
+        }
+    }
+    let objects = cache.state();
+    let cached = objects.iter().map(|object| {
+        let value = object.data.as_ref().unwrap()["a"].as_str();
+        (object.name_any(), value.into())
+    });
+    Value::Object(cached.collect())
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::json;
 
-pub use configmaps::{apply, crud, informer, watch};
+pub use configmaps::{apply, crud, expired, informer, watch};
 pub use counting::{crowd, once, retry};
 pub use custom::custom;
 pub use manager::manager;

@@ -43,9 +43,7 @@ func informer(ctx context.Context, config *rest.Config) (any, error) {
 	defer cancel()
 	factory := informers.NewSharedInformerFactoryWithOptions(client, 0,
 		informers.WithNamespace(scenario.Namespace),
-		informers.WithTweakListOptions(func(options *metav1.ListOptions) {
-			options.LabelSelector = ofScenario("informer").LabelSelector
-		}))
+		informers.WithTweakListOptions(tweak("informer")))
 	shared := factory.Core().V1().ConfigMaps()
 	if _, err := shared.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(object any) { send("add", object) },
@@ -80,6 +78,13 @@ func informer(ctx context.Context, config *rest.Config) (any, error) {
 	steps.Add(nil, "cached early %s", cached.Data["a"])
 	next(api.Delete(ctx, "early", metav1.DeleteOptions{}))
 	return steps.Outcome()
+}
+
+// tweak has an informer see the objects of one scenario.
+func tweak(scenario string) func(*metav1.ListOptions) {
+	return func(options *metav1.ListOptions) {
+		options.LabelSelector = ofScenario(scenario).LabelSelector
+	}
 }
 
 // watchList says how an informer gets its first state: one watch that begins with it, or a list.

@@ -23,6 +23,7 @@ var scenarios = map[string]scenario.Func{
 	"watch":      watchAgain,
 	"apply":      apply,
 	"informer":   informer,
+	"expired":    expired,
 	"watch-list": watchList,
 	"leader":     leader,
 	"custom":     custom,

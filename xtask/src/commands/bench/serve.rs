@@ -101,7 +101,7 @@ fn repeat(args: &Args, signals: &Signals, once: impl Fn() -> Result<Run>) -> Res
 }
 
 fn measure_serve(binary: &Path, args: &Args, signals: &Signals) -> Result<Run> {
-    let mut serve = Serve::spawn(binary)?;
+    let mut serve = Serve::spawn(binary, &[])?;
     // The token and the authority are in it: nobody can ask before.
     let written = serve.wait_ready(signals, POLL)?;
     let client = Https::from_kubeconfig(serve.kubeconfig())?;

@@ -15,12 +15,14 @@ use serde_json::Value;
 use self::table::CLIENTS;
 use super::Context;
 use super::folder::{self, Folder};
-use super::target::Target;
+use super::target::{Running, Target};
 use crate::cargo::cargo;
-use crate::peers::{Go, Program};
+use crate::peers::{GAP, Go, Program};
 use crate::process::{self, Finished};
 use crate::workspace;
 
+/// The scenario in which a client is cut off: it needs a server that forgets, and what cuts it off.
+const EXPIRED: &str = "expired";
 /// How long one client may take for all of its scenarios.
 const LIMIT: Duration = Duration::from_secs(5 * 60);
 
@@ -63,10 +65,7 @@ pub(super) fn run(context: &mut Context) -> Result<()> {
         }
         let started = Instant::now();
         match client.source.build(context) {
-            Ok(mut command) => {
-                command.args(client.scenarios);
-                ready.push((client, command));
-            }
+            Ok(command) => ready.push((client, command)),
             Err(error) => {
                 let check = format!("building {}", client.name);
                 context.checks.record(&check, Err(error));
@@ -76,15 +75,61 @@ pub(super) fn run(context: &mut Context) -> Result<()> {
     }
     for target in Target::PAIR {
         target.with(context, |context, kubeconfig| {
-            for (client, command) in &mut ready {
+            for (client, command) in &ready {
                 let started = Instant::now();
-                client.play(context, command, kubeconfig, target.name(), &expected);
+                let scenarios = client.undisturbed();
+                let mut command = again(command);
+                command.args(&scenarios).env("KUBECONFIG", kubeconfig);
+                client.play(context, command, &scenarios, target.name(), &expected);
                 took(&format!("{} on {}", client.name, target.name()), started);
             }
             Ok(())
         });
     }
+    let gap = Go::find()?.build(&GAP)?;
+    for target in Target::FORGETFUL_PAIR {
+        target.with_running(context, |context, running| {
+            for (client, command) in &ready {
+                if !client.scenarios.contains(&EXPIRED) {
+                    continue;
+                }
+                let started = Instant::now();
+                let mut command = through(&gap, running, command);
+                command.arg(EXPIRED);
+                client.play(context, command, &[EXPIRED], target.name(), &expected);
+                let what = format!("{} cut off from {}", client.name, target.name());
+                took(&what, started);
+            }
+            Ok(())
+        });
+    }
     Ok(())
+}
+
+/// The same command once more.
+fn again(command: &Command) -> Command {
+    let mut copy = Command::new(command.get_program());
+    copy.args(command.get_args());
+    if let Some(dir) = command.get_current_dir() {
+        copy.current_dir(dir);
+    }
+    copy
+}
+
+/// The command with what cuts it off between it and the server.
+fn through(gap: &Path, running: &Running, command: &Command) -> Command {
+    let mut cut_off = Command::new(gap);
+    if let Some(etcd) = running.etcd() {
+        cut_off.args(["-etcd", etcd]);
+    }
+    cut_off
+        .arg(command.get_program())
+        .args(command.get_args())
+        .env("KUBECONFIG", running.kubeconfig());
+    if let Some(dir) = command.get_current_dir() {
+        cut_off.current_dir(dir);
+    }
+    cut_off
 }
 
 fn took(what: &str, started: Instant) {
@@ -99,19 +144,24 @@ fn read_expected() -> Result<Outcomes> {
 }
 
 impl Client {
-    /// Has all scenarios played on a server, and makes a check of each.
+    /// The scenarios in which nothing comes between it and its server.
+    fn undisturbed(&self) -> Vec<&'static str> {
+        let all = self.scenarios.iter().copied();
+        all.filter(|scenario| *scenario != EXPIRED).collect()
+    }
+
+    /// Has scenarios played on a server, and makes a check of each.
     fn play(
         &self,
         context: &mut Context,
-        command: &mut Command,
-        kubeconfig: &Path,
+        mut command: Command,
+        scenarios: &[&str],
         server: &str,
         expected: &Outcomes,
     ) {
-        command.env("KUBECONFIG", kubeconfig);
-        let played = process::run(command, &context.signals, LIMIT)
+        let played = process::run(&mut command, &context.signals, LIMIT)
             .and_then(|finished| Ok((outcomes(&finished.stdout)?, finished)));
-        for scenario in self.scenarios {
+        for scenario in scenarios {
             let result = match &played {
                 Ok((outcomes, finished)) => judge(scenario, outcomes, expected, finished),
                 Err(error) => Err(anyhow::anyhow!("{error:#}")),

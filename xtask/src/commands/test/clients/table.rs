@@ -18,6 +18,7 @@ pub(super) const CLIENTS: [Client; 9] = [
             "apply",
             "informer",
             "watch-list",
+            "expired",
             "leader",
             "custom",
         ],
@@ -27,14 +28,16 @@ pub(super) const CLIENTS: [Client; 9] = [
         source: Source::Go(&CLIENT_GO_0_26, &["scenarios"]),
         // Its informers list first.
         scenarios: &[
-            "once", "retry", "crowd", "crud", "watch", "apply", "informer", "leader", "custom",
+            "once", "retry", "crowd", "crud", "watch", "apply", "informer", "expired", "leader",
+            "custom",
         ],
     },
     Client {
         name: "controller-runtime",
         source: Source::Go(&CONTROLLER_RUNTIME, &[]),
         scenarios: &[
-            "once", "retry", "crowd", "crud", "watch", "apply", "informer", "manager", "envtest",
+            "once", "retry", "crowd", "crud", "watch", "apply", "informer", "expired", "manager",
+            "envtest",
         ],
     },
     Client {
@@ -63,7 +66,7 @@ pub(super) const CLIENTS: [Client; 9] = [
             run: &["venv/bin/python", "main.py"],
         }),
         scenarios: &[
-            "once", "retry", "crud", "watch", "apply", "informer", "custom",
+            "once", "retry", "crud", "watch", "apply", "informer", "expired", "custom",
         ],
     },
     Client {
@@ -75,7 +78,7 @@ pub(super) const CLIENTS: [Client; 9] = [
             run: &["node", "main.js"],
         }),
         scenarios: &[
-            "once", "retry", "crud", "watch", "apply", "informer", "custom",
+            "once", "retry", "crud", "watch", "apply", "informer", "expired", "custom",
         ],
     },
     Client {
@@ -86,7 +89,9 @@ pub(super) const CLIENTS: [Client; 9] = [
             "target/classes:target/dependency/*",
             "optilock.peers.Official",
         ])),
-        scenarios: &["once", "retry", "crud", "watch", "apply", "informer"],
+        scenarios: &[
+            "once", "retry", "crud", "watch", "apply", "informer", "expired",
+        ],
     },
     Client {
         name: "fabric8",
@@ -96,13 +101,16 @@ pub(super) const CLIENTS: [Client; 9] = [
             "target/classes:target/dependency/*",
             "optilock.peers.Fabric8",
         ])),
-        scenarios: &["once", "retry", "crud", "watch", "apply", "informer"],
+        scenarios: &[
+            "once", "retry", "crud", "watch", "apply", "informer", "expired",
+        ],
     },
     Client {
         name: "kube-rs",
         source: Source::CargoTest("kube_client"),
         scenarios: &[
-            "once", "retry", "crowd", "crud", "watch", "apply", "informer", "custom", "manager",
+            "once", "retry", "crowd", "crud", "watch", "apply", "informer", "expired", "custom",
+            "manager",
         ],
     },
 ];

@@ -25,6 +25,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.Callable;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -51,6 +52,7 @@ public final class Fabric8 {
       all.put("watch", it::watchAgain);
       all.put("apply", it::apply);
       all.put("informer", it::informer);
+      all.put("expired", it::expired);
       Scenarios.play(names, all);
     }
   }
@@ -268,27 +270,7 @@ public final class Fabric8 {
   private Object informer() throws Exception {
     client.resource(configMap("informer", "early", "1")).create();
     BlockingQueue<String> events = new LinkedBlockingQueue<>();
-    var handler =
-        new ResourceEventHandler<ConfigMap>() {
-          @Override
-          public void onAdd(ConfigMap object) {
-            note("add", object);
-          }
-
-          @Override
-          public void onUpdate(ConfigMap before, ConfigMap object) {
-            note("update", object);
-          }
-
-          @Override
-          public void onDelete(ConfigMap object, boolean stateUnknown) {
-            note("delete", object);
-          }
-
-          private void note(String what, ConfigMap object) {
-            events.add(what + " " + object.getMetadata().getName() + " " + object.getData().get("a"));
-          }
-        };
+    var handler = handler(events);
     List<String> steps = new ArrayList<>();
     var selected = configMaps().inNamespace(NAMESPACE).withLabel("scenario", "informer");
     try (var informer = selected.inform(handler)) {
@@ -305,6 +287,46 @@ public final class Fabric8 {
       steps.add(next(events));
     }
     return steps;
+  }
+
+  /**
+   * Has a cache follow what happens until there is an object `end`, and shows what is in it then.
+   */
+  private Object expired() throws Exception {
+    BlockingQueue<String> events = new LinkedBlockingQueue<>();
+    var selected = configMaps().inNamespace(NAMESPACE).withLabel("scenario", "expired");
+    try (var informer = selected.inform(handler(events))) {
+      Scenarios.untilTheEnd(() -> next(events));
+      Map<String, String> cached = new TreeMap<>();
+      for (ConfigMap object : informer.getStore().list()) {
+        cached.put(object.getMetadata().getName(), object.getData().get("a"));
+      }
+      return cached;
+    }
+  }
+
+  /** Puts events into a queue. */
+  private static ResourceEventHandler<ConfigMap> handler(BlockingQueue<String> events) {
+    return new ResourceEventHandler<ConfigMap>() {
+      @Override
+      public void onAdd(ConfigMap object) {
+        note("add", object);
+      }
+
+      @Override
+      public void onUpdate(ConfigMap before, ConfigMap object) {
+        note("update", object);
+      }
+
+      @Override
+      public void onDelete(ConfigMap object, boolean stateUnknown) {
+        note("delete", object);
+      }
+
+      private void note(String what, ConfigMap object) {
+        events.add(what + " " + object.getMetadata().getName() + " " + object.getData().get("a"));
+      }
+    };
   }
 
   private static String next(BlockingQueue<String> events) throws InterruptedException {

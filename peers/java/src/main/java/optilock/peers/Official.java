@@ -9,6 +9,7 @@ import com.google.gson.JsonParser;
 import com.google.gson.reflect.TypeToken;
 import io.kubernetes.client.custom.V1Patch;
 import io.kubernetes.client.informer.ResourceEventHandler;
+import io.kubernetes.client.informer.SharedIndexInformer;
 import io.kubernetes.client.informer.SharedInformerFactory;
 import io.kubernetes.client.informer.cache.Lister;
 import io.kubernetes.client.openapi.ApiClient;
@@ -32,6 +33,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.Callable;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -61,6 +63,7 @@ public final class Official {
     all.put("watch", it::watchAgain);
     all.put("apply", it::apply);
     all.put("informer", it::informer);
+    all.put("expired", it::expired);
     Scenarios.play(names, all);
   }
 
@@ -274,11 +277,49 @@ public final class Official {
     core.createNamespacedConfigMap(NAMESPACE, configMap("informer", "early", "1")).execute();
     BlockingQueue<String> events = new LinkedBlockingQueue<>();
     SharedInformerFactory factory = new SharedInformerFactory(client);
+    var informer = follow(factory, "informer", events);
+    factory.startAllRegisteredInformers();
+    List<String> steps = new ArrayList<>();
+    steps.add(next(events));
+    core.createNamespacedConfigMap(NAMESPACE, configMap("informer", "late", "1")).execute();
+    steps.add(next(events));
+    replace(configMap("informer", "early", "2"));
+    steps.add(next(events));
+    core.deleteNamespacedConfigMap("late", NAMESPACE).execute();
+    steps.add(next(events));
+    var cached = new Lister<>(informer.getIndexer(), NAMESPACE).get("early");
+    steps.add("cached early " + cached.getData().get("a"));
+    core.deleteNamespacedConfigMap("early", NAMESPACE).execute();
+    steps.add(next(events));
+    factory.stopAllRegisteredInformers();
+    return steps;
+  }
+
+  /**
+   * Has a cache follow what happens until there is an object `end`, and shows what is in it then.
+   */
+  private Object expired() throws Exception {
+    BlockingQueue<String> events = new LinkedBlockingQueue<>();
+    SharedInformerFactory factory = new SharedInformerFactory(client);
+    var informer = follow(factory, "expired", events);
+    factory.startAllRegisteredInformers();
+    Scenarios.untilTheEnd(() -> next(events));
+    Map<String, String> cached = new TreeMap<>();
+    for (V1ConfigMap object : informer.getIndexer().list()) {
+      cached.put(object.getMetadata().getName(), object.getData().get("a"));
+    }
+    factory.stopAllRegisteredInformers();
+    return cached;
+  }
+
+  /** An informer of the objects of a scenario, whose events go into a queue. */
+  private SharedIndexInformer<V1ConfigMap> follow(
+      SharedInformerFactory factory, String scenario, BlockingQueue<String> events) {
     var informer =
         factory.sharedIndexInformerFor(
             (CallGeneratorParams params) ->
                 core.listNamespacedConfigMap(NAMESPACE)
-                    .labelSelector("scenario=informer")
+                    .labelSelector("scenario=" + scenario)
                     .resourceVersion(params.resourceVersion)
                     .timeoutSeconds(params.timeoutSeconds)
                     .watch(params.watch)
@@ -306,21 +347,7 @@ public final class Official {
             events.add(what + " " + object.getMetadata().getName() + " " + object.getData().get("a"));
           }
         });
-    factory.startAllRegisteredInformers();
-    List<String> steps = new ArrayList<>();
-    steps.add(next(events));
-    core.createNamespacedConfigMap(NAMESPACE, configMap("informer", "late", "1")).execute();
-    steps.add(next(events));
-    replace(configMap("informer", "early", "2"));
-    steps.add(next(events));
-    core.deleteNamespacedConfigMap("late", NAMESPACE).execute();
-    steps.add(next(events));
-    var cached = new Lister<>(informer.getIndexer(), NAMESPACE).get("early");
-    steps.add("cached early " + cached.getData().get("a"));
-    core.deleteNamespacedConfigMap("early", NAMESPACE).execute();
-    steps.add(next(events));
-    factory.stopAllRegisteredInformers();
-    return steps;
+    return informer;
   }
 
   private static String next(BlockingQueue<String> events) throws InterruptedException {

@@ -35,6 +35,17 @@ final class Scenarios {
     System.exit(0);
   }
 
+  /** Reads events until there is an object `end`. */
+  static void untilTheEnd(Callable<String> next) throws Exception {
+    String event;
+    do {
+      event = next.call();
+      if (event == null) {
+        throw new IllegalStateException("the end is not seen");
+      }
+    } while (!event.startsWith("add end "));
+  }
+
   static String show(Map<String, String> data) {
     return new TreeMap<>(data)
         .entrySet().stream()

@@ -1,17 +1,23 @@
 //! What a server answered, with symbols: as much of it as is compared.
 
+use std::io::Read;
+
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER, WARNING};
+use flate2::read::GzDecoder;
+use http::header::{
+    ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER, WARNING,
+};
 use http::response::Parts;
 use serde_json::{Map, Value, json};
 
 use crate::symbols::Symbols;
 
 /// The headers that clients act on.
-const HEADERS: [HeaderName; 4] = [CONTENT_TYPE, WARNING, RETRY_AFTER, ALLOW];
+const HEADERS: [HeaderName; 5] = [CONTENT_TYPE, CONTENT_ENCODING, WARNING, RETRY_AFTER, ALLOW];
 
 /// An answer as it is recorded, and the document in it for later steps.
 pub(crate) fn record(head: &Parts, body: &Bytes, symbols: &mut Symbols) -> (Value, Value) {
+    let body = &decoded(&head.headers, body);
     let document = document(&head.headers, body);
     let mut answer = self::head(head, symbols);
     answer["body"] = symbols.document(&document);
@@ -34,6 +40,18 @@ pub(crate) fn head(head: &Parts, symbols: &mut Symbols) -> Value {
         }
     }
     json!({"status": head.status.as_u16(), "headers": headers})
+}
+
+/// The body without its compression. One that can't be read is compared as it is.
+fn decoded(headers: &HeaderMap, body: &Bytes) -> Bytes {
+    let mut whole = Vec::new();
+    let compressed = headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|coding| coding == "gzip");
+    match GzDecoder::new(&**body).read_to_end(&mut whole) {
+        Ok(_) if compressed => whole.into(),
+        _ => body.clone(),
+    }
 }
 
 /// The body as a document: JSON and YAML by what they say, protobuf not at all, anything else as text.

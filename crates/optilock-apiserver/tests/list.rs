@@ -236,3 +236,25 @@ async fn large_lists_are_compressed_where_that_is_accepted() {
         );
     }
 }
+
+/// kube-apiserver compresses the document of OpenAPI v2 in a way of its own, and those of v3 never.
+#[tokio::test]
+async fn openapi_is_compressed_as_the_reference_does() {
+    let api = Api::new();
+    for (path, accepted, compressed) in [
+        ("/openapi/v2", "gzip", true),
+        ("/openapi/v2", "br, GZIP;q=0.5", true),
+        ("/openapi/v2", "gzip;q=0", false),
+        ("/openapi/v2", "*", false),
+        ("/openapi/v3/api/v1", "gzip", false),
+    ] {
+        let headers = [("accept-encoding", accepted)];
+        let answer = api.call(Method::GET, path, &headers, "").await;
+        assert_eq!(answer.code, 200);
+        assert_eq!(
+            answer.headers.contains_key("content-encoding"),
+            compressed,
+            "{path} {accepted}"
+        );
+    }
+}

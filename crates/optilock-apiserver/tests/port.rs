@@ -5,6 +5,7 @@
 mod common;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::port::Port;
 use common::{CONFIGMAPS, configmap};
@@ -273,4 +274,30 @@ async fn what_is_no_tls_is_hung_up_on() {
     // A reset is a way to hang up.
     let _ = stream.read_to_end(&mut answer).await;
     assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
+}
+
+/// A connection on which no request comes is closed: without a byte, in the middle of the words that HTTP/2 begins with, and in
+/// the middle of a head.
+#[tokio::test]
+async fn connections_without_a_request_are_closed() {
+    let port = Port::open().await;
+    let mut silent = Vec::new();
+    for begun in ["", "PRI * HT", "GET /version HT"] {
+        let mut stream = connect(&port).await;
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        silent.push((begun, stream));
+    }
+    // Whoever has asked something is served after them all: they have been seen.
+    assert_eq!(
+        answer_to(&port, "GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").await,
+        401
+    );
+    tokio::time::pause();
+    for (begun, mut stream) in silent {
+        let mut rest = Vec::new();
+        // Nothing, an error, or that the head is none: but an end.
+        let _ = tokio::time::timeout(Duration::from_secs(300), stream.read_to_end(&mut rest))
+            .await
+            .unwrap_or_else(|_| panic!("{begun:?} is waited for"));
+    }
 }

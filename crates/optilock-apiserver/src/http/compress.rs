@@ -14,14 +14,12 @@ use super::body::Body;
 /// there.
 const THRESHOLD: usize = 128 * 1024;
 
-/// Compresses an answer if it is worth it and `asked`, the headers of the request, say that it may be.
-pub(super) fn compress(asked: &HeaderMap, response: &mut Response<Body>) {
-    let accepted = asked.get(ACCEPT_ENCODING);
-    let accepted = accepted
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    // A weight is no part of the name that kube-apiserver looks for.
-    if !accepted.split(',').any(|name| name.trim() == "gzip") {
+/// Compresses the answer for a path if it is worth it and `asked`, the headers of the request, say that it may be.
+///
+/// kube-apiserver has a way of its own for the document of OpenAPI v2, and never compresses those of v3.
+pub(super) fn compress(path: &str, asked: &HeaderMap, response: &mut Response<Body>) {
+    let is_document = path == "/openapi/v2";
+    if path.starts_with("/openapi/v3") || !accepts(asked, is_document) {
         return;
     }
     let Some(whole) = response.body().whole() else {
@@ -38,4 +36,20 @@ pub(super) fn compress(asked: &HeaderMap, response: &mut Response<Body>) {
     let headers = response.headers_mut();
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
+}
+
+/// Whether a client takes gzip. With `weighted` it may say how much it likes it, and in capitals; without, only the bare
+/// name counts.
+fn accepts(asked: &HeaderMap, weighted: bool) -> bool {
+    let accepted = asked.get(ACCEPT_ENCODING);
+    let accepted = accepted.and_then(|value| value.to_str().ok());
+    accepted.unwrap_or_default().split(',').any(|coding| {
+        if !weighted {
+            return coding.trim() == "gzip";
+        }
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = weight.trim().strip_prefix("q=");
+        let refused = weight.is_some_and(|weight| weight.parse::<f32>().is_ok_and(|q| q <= 0.0));
+        name.trim().eq_ignore_ascii_case("gzip") && !refused
+    })
 }

@@ -155,7 +155,7 @@ where
             {
                 response = super::websocket::switch(&head.headers, connection, response);
             }
-            compress(&head.headers, &mut response);
+            compress(head.uri.path(), &head.headers, &mut response);
             if head.method == Method::HEAD {
                 // On a port HTTP itself leaves the body out; in process nobody else does.
                 *response.body_mut() = Body::from(Bytes::new());

@@ -18,7 +18,7 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower::{BoxError, Service, ServiceExt};
@@ -30,9 +30,11 @@ use crate::status::{Reason, Status};
 
 /// More connections than this wait to be accepted.
 const MAX_CONNECTIONS: usize = 4096;
-/// A connection that has not finished its TLS handshake or the head of a request by then is closed.
+/// A connection that has not finished its TLS handshake by then, or sent the head of a first request, is closed.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// So long a connection may be silent between requests, as with kube-apiserver.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// Requests that one HTTP/2 connection may have open. client-go multiplexes all watches of a process.
 const MAX_STREAMS: u32 = 1000;
 /// Bytes that the head of a request may have, and fields in it: Go's HTTP server counts the former alone.
@@ -208,7 +210,7 @@ where
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
+        .header_read_timeout(IDLE_TIMEOUT)
         .max_headers(MAX_FIELDS)
         .max_buf_size(MAX_HEAD);
     builder
@@ -217,9 +219,25 @@ where
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEAD as u32)
         .keep_alive_interval(PING_INTERVAL);
+    // Until the first bytes have told the protocol hyper has no time limit at all.
+    let begun = Arc::new(Notify::new());
+    let begins = Arc::clone(&begun);
+    let service = service.map_request(move |request| {
+        begins.notify_one();
+        request
+    });
     let serving = builder
         .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service));
-    watcher.watch(serving.into_owned()).await
+    let serving = watcher.watch(serving.into_owned());
+    let mut serving = std::pin::pin!(serving);
+    tokio::select! {
+        ended = &mut serving => return ended,
+        () = begun.notified() => {}
+        () = tokio::time::sleep(FIRST_REQUEST_TIMEOUT) => {
+            return Err("no request came in time".into());
+        }
+    }
+    serving.await
 }
 
 fn unauthorized() -> Answer {

@@ -24,6 +24,8 @@ pub(super) struct Steering {
     range: Option<f64>,
     /// The window, in seconds.
     window: Option<f64>,
+    /// The shortest window that has been seen: what it is when the server has no queue.
+    shortest: Option<f64>,
     /// How long the last read took, where there was one.
     read: Option<f64>,
     /// Whether the attempt under way started from an object that an earlier update has left.
@@ -72,7 +74,8 @@ struct Law {
     changes: f64,
     /// The exponent of the correction.
     gain: f64,
-    /// The range that all writers are drawn to, in windows; none for a law that knows none.
+    /// The range that all writers are drawn to, in shortest windows: the crowd's own queue, that some
+    /// have seen at the start, would draw those to another one. None for a law that knows none.
     common: Option<f64>,
     /// The most that the range is multiplied or divided by at once, as logarithms. It is multiplied the
     /// more the more conflicts there were: those of a first round all meet at once and say little.
@@ -91,14 +94,14 @@ struct Law {
 /// For an update that knows nothing but what it sees itself: a burst that will be over soon. The object
 /// is kept busy: 45 % conflicts.
 const BURST: Law = Law {
-    target: 0.6,
+    target: 0.5,
     changes: 0.0,
     gain: 1.0,
     common: None,
-    growth: |losses| (0.22 * losses as f64).min(1.39),
-    shrinkage: 1.25,
+    growth: |losses| (0.13 * losses as f64).min(1.4),
+    shrinkage: 0.4,
     age: 1.0,
-    fixed: 0.47,
+    fixed: 0.2,
     shortest: 0.9,
     leaving: 0.4,
 };
@@ -107,36 +110,34 @@ const BURST: Law = Law {
 /// happen to have a short range would keep it. So all are drawn to one and the same range, the more so
 /// the more changes they have let pass, and who has met conflicts comes sooner.
 const STEADY: Law = Law {
-    target: 0.35,
-    changes: 30.0,
-    gain: 3.0,
-    common: Some(600.0),
-    growth: |_| 1.1,
-    shrinkage: 1.1,
-    age: 0.6,
-    fixed: 0.75,
-    shortest: 2.9,
+    target: 0.33,
+    changes: 6.3,
+    gain: 2.7,
+    common: Some(200.0),
+    growth: |_| 0.8,
+    shrinkage: 1.5,
+    age: 0.8,
+    fixed: 0.6,
+    shortest: 1.5,
     leaving: 0.0,
 };
 
-/// The time that a write takes, where it isn't known yet.
-const USUAL: f64 = 8e-3;
-/// The first range, in times that the refused write has taken: from this…
-const FIRST_LEAST: f64 = 0.24;
+/// The time that an attempt takes, where it isn't known yet what a write takes.
+const USUAL: f64 = 12e-3;
+/// The first range, in times that the refused attempt has taken: from this…
+const FIRST_LEAST: f64 = 0.25;
 /// …to this, as that time is longer than usual, with this exponent.
-const FIRST_MOST: f64 = 4.8;
-const FIRST_EXPONENT: f64 = 1.15;
-/// The share of the first range that is slept in any case.
-const FIRST_FIXED: f64 = 0.64;
+const FIRST_MOST: f64 = 4.0;
+const FIRST_EXPONENT: f64 = 0.5;
 /// The longest range, in seconds.
 const LONGEST: f64 = 30.0;
 /// Less than this isn't left of the range by any number of conflicts.
-const OLDEST: f64 = 0.15;
+const OLDEST: f64 = 0.5;
 /// The shortest window, in seconds: timers are no finer.
 const SHORTEST_WINDOW: f64 = 1e-3;
 /// How far x may be above and below what the own attempts met.
 const LUCK_MOST: f64 = 2.4;
-const LUCK_LEAST: f64 = 0.4;
+const LUCK_LEAST: f64 = 0.3;
 /// How much of the earlier changes is remembered at each read.
 const MEMORY: f64 = 0.5;
 /// The same for attempts and conflicts.
@@ -234,6 +235,8 @@ impl Steering {
             }
             return;
         }
+        // Who comes first in the queue is through first, and may come back first.
+        let took = took + self.read.unwrap_or_default();
         let longer = took / self.usual.unwrap_or(USUAL);
         let windows = longer.powf(FIRST_EXPONENT).clamp(FIRST_LEAST, FIRST_MOST);
         self.range = Some((took.max(SHORTEST_WINDOW) * windows).min(LONGEST));
@@ -246,12 +249,8 @@ impl Steering {
             return Duration::ZERO;
         };
         let law = self.law();
-        let fixed = match (self.steady, conflicts) {
-            (false, 1) => FIRST_FIXED,
-            _ => law.fixed,
-        };
         let age = law.age.powi(conflicts).max(OLDEST);
-        Duration::from_secs_f64(range * age * (fixed + (1.0 - fixed) * random))
+        Duration::from_secs_f64(range * age * (law.fixed + (1.0 - law.fixed) * random))
     }
 
     fn law(&self) -> &'static Law {
@@ -267,6 +266,7 @@ impl Steering {
             None => took,
         };
         let window = window.max(SHORTEST_WINDOW);
+        self.shortest = Some(self.shortest.unwrap_or(window).min(window));
         // Down at once, for a crowd that is gone leaves long windows behind, and up slowly.
         self.window = Some(match self.window {
             Some(known) if known < window => f64::midpoint(known, window),
@@ -303,8 +303,8 @@ impl Steering {
         let mut correction = law.gain * ((x / law.target).ln() + x - law.target);
         // Of so many attempts e^−x succeed, and who has made them is gone.
         correction += (1.0 - law.leaving * (-x).exp()).ln();
-        if let Some(common) = law.common {
-            correction += (common * window / range).ln();
+        if let (Some(common), Some(shortest)) = (law.common, self.shortest) {
+            correction += (common * shortest / range).ln();
         }
         let factor = (certainty * correction)
             .clamp(-law.shrinkage, (law.growth)(self.losses))
@@ -344,8 +344,8 @@ mod tests {
             steering.lost(took);
             range(&steering) / took.as_secs_f64()
         };
-        assert!(first(3 * MS) <= 1.0);
-        assert!(first(50 * MS) > 4.0);
+        assert!(first(3 * MS) <= 0.6);
+        assert!(first(50 * MS) > 2.0);
         // What is long is known by what a write has taken before.
         let mut steering = Steering::default();
         steering.won(50 * MS, None);

@@ -127,10 +127,10 @@ async fn bursts(writers: u64, seeds: u64, way: Way) -> (f64, f64) {
 /// The constant backoff that is the fastest for so many, of a sweep; it was found by the table.
 fn best_constant(writers: u64) -> Way {
     Way::Constant(match writers {
-        5 => Duration::from_micros(300),
+        5 => Duration::from_millis(1),
         50 => Duration::from_millis(100),
-        200 => Duration::from_millis(200),
-        _ => Duration::from_millis(300),
+        200 => Duration::from_millis(300),
+        _ => Duration::from_millis(600),
     })
 }
 

@@ -112,12 +112,12 @@ const BURST: Law = Law {
 const STEADY: Law = Law {
     target: 0.33,
     changes: 6.3,
-    gain: 2.7,
-    common: Some(200.0),
-    growth: |_| 0.8,
-    shrinkage: 1.5,
-    age: 0.8,
-    fixed: 0.6,
+    gain: 1.35,
+    common: Some(300.0),
+    growth: |_| 1.2,
+    shrinkage: 2.5,
+    age: 0.6,
+    fixed: 0.8,
     shortest: 1.5,
     leaving: 0.0,
 };
@@ -131,8 +131,10 @@ const FIRST_MOST: f64 = 4.0;
 const FIRST_EXPONENT: f64 = 0.5;
 /// The longest range, in seconds.
 const LONGEST: f64 = 30.0;
+/// How strongly the ranges are drawn to the common one.
+const DRAWN: f64 = 0.5;
 /// Less than this isn't left of the range by any number of conflicts.
-const OLDEST: f64 = 0.5;
+const OLDEST: f64 = 0.3;
 /// The shortest window, in seconds: timers are no finer.
 const SHORTEST_WINDOW: f64 = 1e-3;
 /// How far x may be above and below what the own attempts met.
@@ -304,7 +306,7 @@ impl Steering {
         // Of so many attempts e^−x succeed, and who has made them is gone.
         correction += (1.0 - law.leaving * (-x).exp()).ln();
         if let (Some(common), Some(shortest)) = (law.common, self.shortest) {
-            correction += (common * shortest / range).ln();
+            correction += DRAWN * (common * shortest / range).ln();
         }
         let factor = (certainty * correction)
             .clamp(-law.shrinkage, (law.growth)(self.losses))

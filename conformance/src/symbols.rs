@@ -190,6 +190,7 @@ impl Symbols {
                 Value::Number(port) if name == "nodePort" => self.port(port),
                 // It is made of names, and some of them have the sequence's namespace in them.
                 Value::String(_) if name == "storageVersionHash" => "<hash>".into(),
+                Value::Array(causes) if name == "causes" => self.document(&by_manager(causes)),
                 other => self.document(other),
             };
             (self.text(name), value)
@@ -278,6 +279,19 @@ impl Symbols {
             None => "<version>".to_owned(),
         }
     }
+}
+
+/// The conflicts of an apply, by manager: kube-apiserver lists them as they come out of a Go map, in another order each
+/// time. Other causes stay as they are.
+fn by_manager(causes: &[Value]) -> Value {
+    let mut causes = causes.to_vec();
+    if causes
+        .iter()
+        .all(|cause| cause["reason"] == "FieldManagerConflict")
+    {
+        causes.sort_by_cached_key(|cause| cause["message"].as_str().map(str::to_owned));
+    }
+    Value::Array(causes)
 }
 
 /// Who wrote, of an entry of `managedFields`. The entries come in the order of their times, which go by seconds.

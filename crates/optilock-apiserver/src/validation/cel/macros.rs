@@ -242,6 +242,13 @@ impl Expander {
         let item = self.make(Expr::List(ListExpr::new(vec![item])))?;
         self.call(operators::ADD, vec![gathered, item])
     }
+
+    /// A round that adds members to a map.
+    fn insert(&mut self, mut added: Vec<IdedExpr>) -> Result<IdedExpr, Mistake> {
+        let gathered = self.name(RESULT)?;
+        added.insert(0, gathered);
+        self.call(INSERT, added)
+    }
 }
 
 fn mistake(what: String, token: String) -> Mistake {
@@ -286,12 +293,6 @@ fn variables(args: Vec<IdedExpr>) -> Result<(Names, Vec<IdedExpr>), Mistake> {
     }
     let second = names.pop();
     Ok(((names.pop().unwrap_or_default(), second), args.collect()))
-}
-
-/// The last arguments of a transformation: what is taken, if not all is, and what becomes of it.
-fn transformation(mut args: Vec<IdedExpr>) -> (Option<IdedExpr>, IdedExpr) {
-    let transform = args.pop().unwrap_or_default();
-    (args.pop(), transform)
 }
 
 fn boolean(value: bool) -> Expr {
@@ -340,13 +341,8 @@ fn transform_list(
     target: IdedExpr,
     args: Vec<IdedExpr>,
 ) -> Result<Expr, Mistake> {
-    let (names, args) = variables(args)?;
-    let (filter, transform) = transformation(args);
-    let step = make.append(transform)?;
-    let step = make.filtered(filter, step)?;
     let empty = Expr::List(ListExpr::new(Vec::new()));
-    let list = make.gather(target, names, empty, None, step)?;
-    Ok(Expr::Comprehension(Box::new(list)))
+    transformed(make, target, args, empty, |make, _, item| make.append(item))
 }
 
 fn transform_map(
@@ -354,10 +350,11 @@ fn transform_map(
     target: IdedExpr,
     args: Vec<IdedExpr>,
 ) -> Result<Expr, Mistake> {
-    let (names, args) = variables(args)?;
-    let (filter, transform) = transformation(args);
-    let key = make.name(&names.0)?;
-    inserted(make, target, names, filter, vec![key, transform])
+    let empty = Expr::Map(MapExpr::default());
+    transformed(make, target, args, empty, |make, (key, _), value| {
+        let key = make.name(key)?;
+        make.insert(vec![key, value])
+    })
 }
 
 fn transform_map_entry(
@@ -365,26 +362,26 @@ fn transform_map_entry(
     target: IdedExpr,
     args: Vec<IdedExpr>,
 ) -> Result<Expr, Mistake> {
-    let (names, args) = variables(args)?;
-    let (filter, transform) = transformation(args);
-    inserted(make, target, names, filter, vec![transform])
+    let empty = Expr::Map(MapExpr::default());
+    transformed(make, target, args, empty, |make, _, entry| {
+        make.insert(vec![entry])
+    })
 }
 
-/// A map to which every round adds something.
-fn inserted(
+/// What every round adds to: the last argument says what, the one before it, if there is one, whether.
+fn transformed(
     make: &mut Expander,
     target: IdedExpr,
-    names: Names,
-    filter: Option<IdedExpr>,
-    mut added: Vec<IdedExpr>,
+    args: Vec<IdedExpr>,
+    empty: Expr,
+    add: fn(&mut Expander, &Names, IdedExpr) -> Result<IdedExpr, Mistake>,
 ) -> Result<Expr, Mistake> {
-    let gathered = make.name(RESULT)?;
-    added.insert(0, gathered);
-    let step = make.call(INSERT, added)?;
-    let step = make.filtered(filter, step)?;
-    let empty = Expr::Map(MapExpr::default());
-    let map = make.gather(target, names, empty, None, step)?;
-    Ok(Expr::Comprehension(Box::new(map)))
+    let (names, mut args) = variables(args)?;
+    let transform = args.pop().unwrap_or_default();
+    let step = add(make, &names, transform)?;
+    let step = make.filtered(args.pop(), step)?;
+    let gathered = make.gather(target, names, empty, None, step)?;
+    Ok(Expr::Comprehension(Box::new(gathered)))
 }
 
 /// The value of an optional under a name, where it has one; `wrap` makes an optional of the result.

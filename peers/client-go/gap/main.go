@@ -129,17 +129,22 @@ func story(ctx context.Context, world *world, between *proxy) error {
 		}
 	}
 
+	// What happens while the client is cut off, after which nobody remembers it.
+	unseen := func(version, gone, came string) error {
+		between.cut()
+		world.put(ctx, "kept", "unseen")
+		world.delete(ctx, gone)
+		world.put(ctx, came, "1")
+		world.forget(ctx, version)
+		return world.err
+	}
+
 	version, err := told("told-first")
 	if err != nil {
 		return err
 	}
-	between.cut()
-	world.put(ctx, "kept", "unseen")
-	world.delete(ctx, "gone")
-	world.put(ctx, "came", "1")
-	world.forget(ctx, version)
-	if world.err != nil {
-		return world.err
+	if err := unseen(version, "gone", "came"); err != nil {
+		return err
 	}
 	expired, listed := between.tells("Expired"), between.lists()
 	between.restore(false)
@@ -152,13 +157,8 @@ func story(ctx context.Context, world *world, between *proxy) error {
 	if err != nil {
 		return err
 	}
-	between.cut()
-	world.put(ctx, "kept", "unseen")
-	world.delete(ctx, "came")
-	world.put(ctx, "late", "1")
-	world.forget(ctx, version)
-	if world.err != nil {
-		return world.err
+	if err := unseen(version, "came", "late"); err != nil {
+		return err
 	}
 	between.restore(true)
 	if err := between.refused.wait(ctx, "a watch that is answered with 410"); err != nil {

@@ -1,60 +1,101 @@
 //! What every store has to do, beside a model that is a map and a list. A store that outlives its process is
 //! closed and opened in between.
+//!
+//! `cargo xtask test --only etcd` runs those that need an etcd.
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
+
+#[path = "common/etcd.rs"]
+mod etcd;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use etcd::Etcd;
 use futures::future::join_all;
 use optilock_apiserver::store::{
-    CommitError, Entry, Expected, MemoryStore, Range, ReadError, RedbStore, Retention, Store,
+    CommitError, Entry, EtcdOptions, EtcdStore, Expected, MemoryStore, Range, ReadError, RedbStore,
+    Retention, Store,
 };
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use tempfile::TempDir;
 use tokio::runtime::Builder;
 
-const KEYS: [&str; 5] = ["/p/a", "/p/b", "/p/b/c", "/pq", "/q/a"];
-const PREFIXES: [&str; 4] = ["/", "/p/", "/p/b", "/q/"];
+const ALL: &str = "/registry/";
+const KEYS: [&str; 5] = [
+    "/registry/p/a",
+    "/registry/p/b",
+    "/registry/p/b/c",
+    "/registry/pq",
+    "/registry/q/a",
+];
+const PREFIXES: [&str; 4] = [ALL, "/registry/p/", "/registry/p/b", "/registry/q/"];
+
+/// Where a store is.
+enum Place {
+    Memory,
+    Redb(TempDir),
+    Etcd(Arc<Etcd>),
+}
+
+impl Place {
+    fn redb() -> Self {
+        Self::Redb(tempfile::tempdir().unwrap())
+    }
+
+    async fn open(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Memory => Arc::new(MemoryStore::new(Retention::default())),
+            Self::Redb(folder) => {
+                let path = folder.path().join("store");
+                Arc::new(RedbStore::open(path, Retention::default()).unwrap())
+            }
+            Self::Etcd(etcd) => {
+                let options = EtcdOptions::new(&etcd.url).unwrap();
+                Arc::new(
+                    EtcdStore::connect(&options, Retention::default())
+                        .await
+                        .unwrap(),
+                )
+            }
+        }
+    }
+}
 
 /// A store and where it is.
 struct Subject {
     store: Arc<dyn Store>,
-    folder: Option<TempDir>,
+    place: Place,
 }
 
 impl Subject {
-    fn memory() -> Self {
-        let store = Arc::new(MemoryStore::new(Retention::default()));
-        Self {
-            store,
-            folder: None,
+    /// A store that holds nothing.
+    async fn new(place: Place) -> Self {
+        let store = place.open().await;
+        let everything = Range {
+            prefix: ALL,
+            start: None,
+            limit: 0,
+            at: None,
+        };
+        for entry in store.range(everything).await.unwrap().entries {
+            let expected = Expected::Revision(entry.revision);
+            store.commit(&entry.key, expected, None).await.unwrap();
         }
+        Self { store, place }
     }
 
-    fn redb() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = open(&folder);
-        Self {
-            store,
-            folder: Some(folder),
-        }
-    }
-
-    /// Ends the process, as far as the store is concerned.
-    async fn restart(&mut self) {
-        if let Some(folder) = &self.folder {
+    /// Ends the process, as far as the store is concerned; whether its history is gone with it.
+    async fn restart(&mut self) -> bool {
+        if !matches!(self.place, Place::Memory) {
             self.store.close().await;
             let late = self.store.commit("/late", Expected::Absent, None).await;
             assert!(matches!(late, Err(CommitError::Refused(_))), "{late:?}");
-            self.store = open(folder);
+            self.store = self.place.open().await;
         }
+        matches!(self.place, Place::Etcd(_))
     }
-}
-
-fn open(folder: &TempDir) -> Arc<dyn Store> {
-    let path = folder.path().join("store");
-    Arc::new(RedbStore::open(path, Retention::default()).unwrap())
 }
 
 #[derive(Debug, Clone)]
@@ -85,15 +126,27 @@ type Held = BTreeMap<&'static str, (Bytes, u64)>;
 type Change = (u64, &'static str, Option<Bytes>, Option<(Bytes, u64)>);
 
 /// The simplest store.
-#[derive(Default)]
 struct Model {
+    /// The revision at which it is empty.
+    start: u64,
+    /// Watches begin here at the earliest.
+    oldest: u64,
     held: Held,
     changes: Vec<Change>,
 }
 
 impl Model {
+    fn new(start: u64) -> Self {
+        Self {
+            start,
+            oldest: start,
+            held: Held::new(),
+            changes: Vec::new(),
+        }
+    }
+
     fn revision(&self) -> u64 {
-        self.changes.last().map_or(1, |change| change.0)
+        self.changes.last().map_or(self.start, |change| change.0)
     }
 
     /// What a writer expects who has seen a key as it was `ago` changes of it ago.
@@ -122,7 +175,7 @@ fn same(entry: Option<&Entry>, held: Option<&(Bytes, u64)>) -> bool {
 }
 
 async fn run(mut subject: Subject, steps: Vec<Step>) {
-    let mut model = Model::default();
+    let mut model = Model::new(subject.store.revision());
     for step in steps {
         let store = Arc::clone(&subject.store);
         match step {
@@ -162,7 +215,7 @@ async fn run(mut subject: Subject, steps: Vec<Step>) {
             }
             Step::Range(prefix, ago, limit) => {
                 let prefix = PREFIXES[prefix];
-                let at = model.revision().saturating_sub(ago).max(1);
+                let at = model.revision().saturating_sub(ago).max(model.start);
                 let wanted: Vec<_> = model.at(at).into_iter().collect();
                 let wanted: Vec<_> = wanted
                     .into_iter()
@@ -194,7 +247,12 @@ async fn run(mut subject: Subject, steps: Vec<Step>) {
             }
             Step::Watch(prefix, ago) => {
                 let prefix = PREFIXES[prefix];
-                let after = model.revision().saturating_sub(ago).max(1);
+                let after = model.revision().saturating_sub(ago).max(model.start);
+                if after < model.oldest {
+                    let late = store.watch(prefix, after);
+                    assert!(matches!(late, Err(ReadError::Compacted { .. })));
+                    continue;
+                }
                 let wanted: Vec<_> = model
                     .changes
                     .iter()
@@ -214,17 +272,21 @@ async fn run(mut subject: Subject, steps: Vec<Step>) {
                     assert_eq!(&before, previous);
                 }
             }
-            Step::Restart => subject.restart().await,
+            Step::Restart => {
+                if subject.restart().await {
+                    model.oldest = model.revision();
+                }
+            }
         }
         assert_eq!(subject.store.revision(), model.revision());
-        let future = subject.store.watch("/", model.revision() + 1);
+        let future = subject.store.watch(ALL, model.revision() + 1);
         assert!(matches!(future, Err(ReadError::Future { .. })));
     }
 }
 
-fn check(subject: Subject, steps: Vec<Step>) {
-    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(run(subject, steps));
+fn check(place: Place, steps: Vec<Step>) {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { run(Subject::new(place).await, steps).await });
 }
 
 proptest! {
@@ -232,21 +294,23 @@ proptest! {
 
     #[test]
     fn the_memory_store_does_what_the_model_does(steps in steps()) {
-        check(Subject::memory(), steps);
+        check(Place::Memory, steps);
     }
 
     #[test]
     fn the_redb_store_does_what_the_model_does(steps in steps()) {
-        check(Subject::redb(), steps);
+        check(Place::redb(), steps);
     }
 }
 
 /// Writers that count up a few keys, each update from what was read; a reader who follows.
-async fn count(subject: Subject) {
+async fn count(place: Place) {
     const WRITERS: u64 = 16;
     const UPDATES: u64 = 20;
-    let store = subject.store;
-    let mut cursor = store.watch("/", 1).unwrap();
+    let subject = Subject::new(place).await;
+    let store = &subject.store;
+    let start = store.revision();
+    let mut cursor = store.watch(ALL, start).unwrap();
     let follower = tokio::spawn(async move {
         let mut seen = Vec::new();
         while (seen.len() as u64) < WRITERS * UPDATES {
@@ -257,7 +321,7 @@ async fn count(subject: Subject) {
         seen
     });
     let writers = (0..WRITERS).map(|writer| {
-        let store = Arc::clone(&store);
+        let store = Arc::clone(store);
         tokio::spawn(async move {
             // All of them at two keys, most of them at one.
             let key = KEYS[usize::from(writer % 4 == 0)];
@@ -301,7 +365,7 @@ async fn count(subject: Subject) {
         acknowledged.extend(revisions.unwrap());
     }
     acknowledged.sort_unstable();
-    let all: Vec<u64> = (2..=WRITERS * UPDATES + 1).collect();
+    let all: Vec<u64> = (start + 1..=start + WRITERS * UPDATES).collect();
     assert_eq!(acknowledged, all);
     assert_eq!(follower.await.unwrap(), all);
     let mut total = 0;
@@ -314,10 +378,28 @@ async fn count(subject: Subject) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_update_of_the_memory_store_is_lost() {
-    count(Subject::memory()).await;
+    count(Place::Memory).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_update_of_the_redb_store_is_lost() {
-    count(Subject::redb()).await;
+    count(Place::redb()).await;
+}
+
+#[test]
+#[ignore = "needs an etcd: cargo xtask test --only etcd"]
+fn the_etcd_store_does_what_the_model_does() {
+    let etcd = Arc::new(Etcd::start());
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(64));
+    let checked = runner.run(&steps(), |steps| {
+        check(Place::Etcd(Arc::clone(&etcd)), steps);
+        Ok(())
+    });
+    checked.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs an etcd: cargo xtask test --only etcd"]
+async fn no_update_of_the_etcd_store_is_lost() {
+    count(Place::Etcd(Arc::new(Etcd::start()))).await;
 }

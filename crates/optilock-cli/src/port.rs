@@ -8,11 +8,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use crate::{
-    failure::{Code, Failure},
-    kubeconfig::OwnedFile,
-    stop::{Signal, Stop},
-};
+use crate::{failure::Failure, kubeconfig::OwnedFile, stop::Stop};
 
 /// Resolves when the server is to end.
 pub(crate) type Until = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -55,8 +51,5 @@ where
     if let Some(file) = file {
         file.remove()?;
     }
-    Ok(match signal {
-        Signal::Interrupt => Code::Interrupted.into(),
-        Signal::Terminate | Signal::Hangup => ExitCode::SUCCESS,
-    })
+    Ok(signal.into())
 }

@@ -17,7 +17,7 @@ use crate::{
     kubeconfig::OwnedFile,
     port,
     stop::Stop,
-    store::{self, Place},
+    store::{self, EtcdArgs, Place},
 };
 
 /// Serve the Kubernetes API on a port, for kubectl and every other client
@@ -35,9 +35,11 @@ pub(crate) struct Args {
     /// by its owner only. A file of another origin is not overwritten
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// Where objects are kept: in `memory`, as long as the server runs, or in a file, durably:
-    /// what was acknowledged is there after a crash. The file is made when there is none
-    #[arg(long, value_name = "memory|redb:PATH", default_value = "memory", value_parser = store::place)]
+    /// Where objects are kept: in `memory`, as long as the server runs, or durably, so that what
+    /// was acknowledged is there after a crash: in a file, which is made when there is none, or in
+    /// an etcd, which other servers may use at the same time, kube-apiserver too. Its URLs have
+    /// commas between them
+    #[arg(long, value_name = "memory|redb:PATH|etcd:URL", default_value = "memory", value_parser = store::place)]
     store: Place,
     /// Which controllers run: `all` that there are, `none`, so that objects stay as clients write
     /// them, or a list, as namespace-controller,garbage-collector-controller
@@ -46,6 +48,8 @@ pub(crate) struct Args {
     /// How long changes are kept, for watches and lists that start from an older version
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = retention, allow_hyphen_values = true)]
     compact_after: Duration,
+    #[command(flatten)]
+    etcd: EtcdArgs,
 }
 
 /// Which controllers run.
@@ -53,13 +57,16 @@ pub(crate) struct Args {
 struct Controllers(Vec<Controller>);
 
 pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
-    let stop = Stop::listen()?;
+    let mut stop = Stop::listen()?;
     let file = args.kubeconfig.map(OwnedFile::claim).transpose()?;
     let retention = Retention {
         age: args.compact_after,
         ..Retention::default()
     };
-    let store = args.store.open(retention)?;
+    let store = tokio::select! {
+        store = args.store.open(&args.etcd, retention) => store?,
+        signal = stop.requested() => return Ok(signal.into()),
+    };
     let server = Server::builder()
         .controllers(args.controllers.0)
         .store(Arc::clone(&store))

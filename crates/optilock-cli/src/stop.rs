@@ -1,11 +1,11 @@
 //! The user's wish that the program ends.
 
-use std::io;
+use std::{io, process::ExitCode};
 
 #[cfg(unix)]
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 
 /// Why something ended that has no outcome.
 #[derive(Debug)]
@@ -33,6 +33,16 @@ pub(crate) enum Signal {
     /// The terminal is gone.
     #[cfg_attr(not(unix), expect(dead_code))]
     Hangup,
+}
+
+/// How a program ends that ran until it was asked to.
+impl From<Signal> for ExitCode {
+    fn from(signal: Signal) -> Self {
+        match signal {
+            Signal::Interrupt => Code::Interrupted.into(),
+            Signal::Terminate | Signal::Hangup => Self::SUCCESS,
+        }
+    }
 }
 
 /// The signals that ask the program to end.

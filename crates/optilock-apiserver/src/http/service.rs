@@ -12,6 +12,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::{OnceCell, watch};
+use tokio::task::JoinSet;
 use tower::Service;
 
 use super::accept::Accept;
@@ -35,7 +36,8 @@ pub(crate) struct Shared {
     pub(crate) ambient: Arc<Ambient>,
     controllers: Controllers,
     root_ca: RootCa,
-    restored: OnceCell<()>,
+    /// What follows other servers, on a store that is shared.
+    restored: OnceCell<JoinSet<()>>,
     manager: OnceCell<Manager>,
 }
 
@@ -58,8 +60,16 @@ impl Shared {
 
     /// Takes up what the store has from an earlier server, before the first request: discovery shows it, too.
     async fn restored(&self) -> Result<(), Status> {
-        let restore = || self.registry.restore();
-        self.restored.get_or_try_init(restore).await.copied()
+        let restore = || async {
+            self.registry.restore().await?;
+            let mut following = JoinSet::new();
+            if self.registry.is_shared() {
+                following.spawn(Arc::clone(&self.registry).follow_others());
+            }
+            Ok::<_, Status>(following)
+        };
+        self.restored.get_or_try_init(restore).await?;
+        Ok(())
     }
 
     /// Creates what every cluster has and starts the controllers, before the first request on a resource is served. A

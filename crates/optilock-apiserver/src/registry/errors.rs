@@ -208,13 +208,16 @@ pub(super) fn too_large(asked: u64, current: u64) -> Status {
 
 /// What a store's refusal to read means for a list.
 pub(super) fn read(error: &ReadError) -> Status {
-    match *error {
+    match error {
         ReadError::Compacted { .. } => Status::new(
             410,
             Reason::Expired,
             "The resourceVersion for the provided list is too old.",
         ),
-        ReadError::Future { asked, current } => too_large(asked, current),
+        ReadError::Future { asked, current } => too_large(*asked, *current),
+        ReadError::Unavailable(_) => {
+            Status::new(503, Reason::ServiceUnavailable, error.to_string())
+        }
     }
 }
 
@@ -223,7 +226,7 @@ pub(super) fn read(error: &ReadError) -> Status {
 /// What is not known to be written has no Retry-After and is no 503 or 504: clients would send it again.
 pub(super) fn unwritten(error: &CommitError) -> Status {
     match error {
-        CommitError::Refused(Fault::NoSpace) | CommitError::Unknown(_) => {
+        CommitError::Refused(Fault::NoSpace | Fault::Rejected(_)) | CommitError::Unknown(_) => {
             Status::untyped(error.to_string())
         }
         CommitError::Refused(_) | CommitError::Mismatch(_) => {

@@ -46,7 +46,7 @@ impl Registry {
             return component::list(&selection);
         }
         let prefix = selection.prefix(target);
-        let (at, start) = self.starting_point(target, options)?;
+        let (at, start) = self.starting_point(target, options).await?;
         // Any version will do: kube-apiserver answers from its cache then, which knows no pages. Nor has one object any.
         let limit = if options.resource_version == "0" || selection.is_one_object(target) {
             0
@@ -121,7 +121,7 @@ impl Registry {
     }
 
     /// The version to read at (`None`: the latest) and the key to begin with.
-    fn starting_point(
+    async fn starting_point(
         &self,
         target: &Target,
         options: &ListOptions,
@@ -137,14 +137,22 @@ impl Registry {
             return Ok((token.revision, Some(token.start)));
         }
         let version = parse_version(&options.resource_version)?;
-        self.reached(version)?;
+        self.reached(version).await?;
         // Without a match a version and a limit together mean exactly that version: a rule of old.
         let exact = match options.version_match.as_str() {
             "Exact" => true,
             "" => options.limit != 0,
             _ => false,
         };
-        Ok((Some(version).filter(|version| exact && *version != 0), None))
+        let at = match version {
+            // Any version will do: what is here is not held against what others have written.
+            0 if options.resource_version == "0" && self.store.is_shared() => {
+                Some(self.store.revision())
+            }
+            0 => None,
+            version => Some(version).filter(|_| exact),
+        };
+        Ok((at, None))
     }
 }
 

@@ -159,6 +159,11 @@ impl Registry {
         of_group.any(|resource| resource.custom.is_none())
     }
 
+    /// Whether other servers may write to the store.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.store.is_shared()
+    }
+
     async fn entry(&self, target: &Target) -> Result<Option<Stored>, Status> {
         let found = self.store.get(&target.key()).await;
         let found = found.map_err(|error| errors::read(&error))?;

@@ -15,7 +15,8 @@ impl Registry {
         target: &Target,
         resource_version: &str,
     ) -> Result<Stored, Status> {
-        self.reached(version(resource_version).map_err(Status::untyped)?)?;
+        self.reached(version(resource_version).map_err(Status::untyped)?)
+            .await?;
         if component::is_component(&target.resource) {
             return component::get(&target.name);
         }
@@ -25,8 +26,13 @@ impl Registry {
     }
 
     /// Refuses a version of the future.
-    pub(super) fn reached(&self, version: u64) -> Result<(), Status> {
-        let current = self.store.revision();
+    pub(super) async fn reached(&self, version: u64) -> Result<(), Status> {
+        if version <= self.store.revision() {
+            return Ok(());
+        }
+        // Another server may have given it out.
+        let current = self.store.sync().await;
+        let current = current.map_err(|error| errors::read(&error))?;
         if version > current {
             return Err(errors::too_large(version, current));
         }

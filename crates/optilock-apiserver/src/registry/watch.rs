@@ -90,7 +90,7 @@ impl Registry {
         // Without a version the state comes first, as it always has; with one only when it is asked for.
         let replay = options.send_initial_events.unwrap_or(version == 0);
         let after = if replay || version == 0 {
-            if let Err(status) = self.reached(version) {
+            if let Err(status) = self.reached(version).await {
                 watch.ready.push_back(WatchEvent::Error(status));
                 return Ok(watch);
             }
@@ -144,13 +144,13 @@ impl Registry {
 }
 
 fn watch_error(error: &ReadError) -> Status {
-    match *error {
+    match error {
         ReadError::Compacted { .. } => Status::new(
             410,
             Reason::Expired,
             "The resourceVersion for the provided watch is too old.",
         ),
-        ReadError::Future { asked, current } => super::errors::too_large(asked, current),
+        ReadError::Future { .. } | ReadError::Unavailable(_) => super::errors::read(error),
     }
 }
 

@@ -22,6 +22,9 @@ pub enum ReadError {
         /// The newest one.
         current: u64,
     },
+    /// The store is elsewhere, and does not answer.
+    #[error("the store can't be read: {0}")]
+    Unavailable(Fault),
 }
 
 /// Why a commit was not acknowledged.
@@ -34,7 +37,7 @@ pub enum CommitError {
     /// Nothing was written, and nothing will be.
     #[error("nothing was written: {0}")]
     Refused(Fault),
-    /// The change was on its way to the disk when something failed. Readers don't see it; it may be there after a restart.
+    /// The change was on its way when something failed. It may be there, now or after a restart, or not.
     #[error("it is not known whether this was written: {0}")]
     Unknown(Fault),
 }
@@ -49,6 +52,12 @@ pub enum Fault {
     /// The disk failed, with the words of the system.
     #[error("the disk of the store failed: {0}")]
     Disk(String),
+    /// The store is elsewhere and does not answer, with the words of what failed.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The store is elsewhere and says no, in its words.
+    #[error("{0}")]
+    Rejected(String),
     /// The store was closed.
     #[error("the store is closed")]
     Closed,

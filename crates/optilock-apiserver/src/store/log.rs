@@ -99,7 +99,7 @@ impl EventLog {
     }
 
     /// Changes up to and including this revision are forgotten.
-    #[cfg(feature = "redb")]
+    #[cfg(any(feature = "redb", feature = "etcd"))]
     pub(super) fn compacted(&self) -> u64 {
         self.window.read().compacted
     }
@@ -111,21 +111,47 @@ impl EventLog {
 
     /// Appends changes and wakes the cursors. Callers publish in order of revision.
     pub(super) fn publish(&self, events: impl IntoIterator<Item = Event>) {
+        let newest = self.append(events);
+        if let Some(newest) = newest {
+            self.head.send_replace(newest);
+        }
+    }
+
+    /// The same with the revision up to which there are no others.
+    #[cfg(feature = "etcd")]
+    pub(super) fn publish_up_to(&self, events: Vec<Event>, revision: u64) {
+        self.append(events);
+        self.head.send_replace(revision);
+    }
+
+    /// The revision of the newest change of all.
+    fn append(&self, events: impl IntoIterator<Item = Event>) -> Option<u64> {
         let now = Instant::now();
-        let head = {
+        let mut window = self.window.write();
+        window.events.extend(events.into_iter().map(|event| Kept {
+            event: Arc::new(event),
+            at: now,
+        }));
+        let newest = window.events.back()?.event.revision;
+        window.drop_old(self.retention, now);
+        Some(newest)
+    }
+
+    /// Forgets everything: history begins after `revision`, which may be before what was published.
+    #[cfg(feature = "etcd")]
+    pub(super) fn restart(&self, revision: u64) {
+        {
             let mut window = self.window.write();
-            window.events.extend(events.into_iter().map(|event| Kept {
-                event: Arc::new(event),
-                at: now,
-            }));
-            let Some(newest) = window.events.back() else {
-                return;
-            };
-            let head = newest.event.revision;
-            window.drop_old(self.retention, now);
-            head
-        };
-        self.head.send_replace(head);
+            window.events.clear();
+            window.compacted = revision;
+        }
+        self.head.send_replace(revision);
+    }
+
+    /// The newest revision that was published, as it grows.
+    #[cfg(feature = "etcd")]
+    pub(super) fn heads(&self) -> watch::Receiver<u64> {
+        self.head.subscribe()
     }
 
     /// The changes after a revision, newest last.
@@ -207,6 +233,13 @@ impl Cursor {
     pub async fn next(&mut self) -> Result<Vec<Arc<Event>>, ReadError> {
         loop {
             let head = *self.head.borrow_and_update();
+            if self.position > head {
+                // The log was restarted further back.
+                return Err(ReadError::Compacted {
+                    asked: self.position,
+                    oldest: head,
+                });
+            }
             while self.position < head {
                 let found = self.read(head)?;
                 if !found.is_empty() {
@@ -226,7 +259,11 @@ impl Cursor {
         window.check(self.position)?;
         let mut found = Vec::new();
         let mut seen = 0;
-        for event in window.after(self.position).take(BATCH) {
+        for event in window.after(self.position) {
+            // Changes of one revision are not torn apart.
+            if seen >= BATCH && event.revision != self.position {
+                break;
+            }
             seen += 1;
             self.position = event.revision;
             if event.key.starts_with(&self.prefix) {

@@ -8,11 +8,14 @@
 //! |---|---|---|
 //! | [`MemoryStore`] | as long as the process | at once |
 //! | `RedbStore` (feature `redb`) | in a file | when it is on the disk |
+//! | `EtcdStore` (feature `etcd`) | in an etcd, which servers may share | when etcd has committed it |
 //!
 //! All of them read from memory, and keep the same laws: a commit is visible to readers and cursors when it is
 //! acknowledged and never before; revisions are not used twice; cursors see every change once, in order.
 
 mod error;
+#[cfg(feature = "etcd")]
+mod etcd;
 mod log;
 mod memory;
 #[cfg(feature = "redb")]
@@ -20,6 +23,8 @@ mod redb;
 mod state;
 
 pub use error::{CommitError, Fault, ReadError};
+#[cfg(feature = "etcd")]
+pub use etcd::{EtcdError, EtcdOptions, EtcdStore};
 pub use log::{Cursor, Retention};
 pub use memory::MemoryStore;
 #[cfg(feature = "redb")]
@@ -142,8 +147,22 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         value: Option<Bytes>,
     ) -> Result<u64, CommitError>;
 
-    /// The newest revision.
+    /// The newest revision that is visible here.
     fn revision(&self) -> u64;
+
+    /// Waits until all is visible here that was acknowledged anywhere before; the newest revision then. Of a store that is
+    /// this process's alone, that is what [`revision`](Self::revision) says.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    async fn sync(&self) -> Result<u64, ReadError> {
+        Ok(self.revision())
+    }
+
+    /// Whether others write to the store, too.
+    fn is_shared(&self) -> bool {
+        false
+    }
 
     /// A cursor over the changes of keys that begin with `prefix`, from the first one after revision `after`.
     ///

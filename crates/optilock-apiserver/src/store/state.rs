@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::RwLock;
+#[cfg(feature = "etcd")]
+use tokio::sync::watch;
 
 use super::log::EventLog;
 use super::{
@@ -27,6 +29,16 @@ pub(super) struct State {
 struct Tree {
     entries: Entries,
     revision: u64,
+}
+
+/// A change that is not this program's own, or is on its way back to it.
+#[cfg(feature = "etcd")]
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) revision: u64,
+    pub(super) key: Arc<str>,
+    /// `None` for a deletion.
+    pub(super) value: Option<Bytes>,
 }
 
 /// All keys with their values, and the revisions of their last changes.
@@ -103,8 +115,50 @@ impl State {
         self.log.publish(events);
     }
 
+    /// Makes changes visible that were made elsewhere, in order of revision, and everything up to `revision`: there are no
+    /// others before it. What is known already is passed over.
+    #[cfg(feature = "etcd")]
+    pub(super) fn learn(&self, changes: impl IntoIterator<Item = Change>, revision: u64) {
+        let mut tree = self.tree.write();
+        let known = tree.revision;
+        let mut events = Vec::new();
+        for change in changes {
+            if change.revision <= known {
+                continue;
+            }
+            let Change {
+                revision,
+                key,
+                value,
+            } = change;
+            let current = tree.entry(&key);
+            let event = event(current, || key, value, revision);
+            if event.value.is_some() || event.previous.is_some() {
+                tree.apply(&event);
+                events.push(event);
+            }
+        }
+        tree.revision = known.max(revision);
+        self.log.publish_up_to(events, tree.revision);
+    }
+
+    /// Puts another state in the place of this one. What happened in between is not known: cursors from before are of no
+    /// use any more.
+    #[cfg(feature = "etcd")]
+    pub(super) fn replace(&self, entries: Entries, revision: u64) {
+        let mut tree = self.tree.write();
+        *tree = Tree { entries, revision };
+        self.log.restart(revision);
+    }
+
+    /// The newest revision, as it grows.
+    #[cfg(feature = "etcd")]
+    pub(super) fn heads(&self) -> watch::Receiver<u64> {
+        self.log.heads()
+    }
+
     /// Changes up to and including this revision are forgotten.
-    #[cfg(feature = "redb")]
+    #[cfg(any(feature = "redb", feature = "etcd"))]
     pub(super) fn compacted(&self) -> u64 {
         self.log.compacted()
     }
@@ -213,22 +267,7 @@ impl Tree {
         if !matches {
             return Err(CommitError::Mismatch(current));
         }
-        let (key, previous) = match current {
-            Some(entry) => (
-                entry.key,
-                Some(Previous {
-                    value: entry.value,
-                    revision: entry.revision,
-                }),
-            ),
-            None => (Arc::from(key), None),
-        };
-        Ok(Event {
-            revision,
-            key,
-            value,
-            previous,
-        })
+        Ok(event(current, || Arc::from(key), value, revision))
     }
 
     fn apply(&mut self, event: &Event) {
@@ -242,5 +281,30 @@ impl Tree {
                 self.entries.remove(&event.key);
             }
         }
+    }
+}
+
+/// A change of a key that holds `current`, whose name is then shared with it.
+fn event(
+    current: Option<Entry>,
+    name: impl FnOnce() -> Arc<str>,
+    value: Option<Bytes>,
+    revision: u64,
+) -> Event {
+    let (key, previous) = match current {
+        Some(entry) => {
+            let previous = Previous {
+                value: entry.value,
+                revision: entry.revision,
+            };
+            (entry.key, Some(previous))
+        }
+        None => (name(), None),
+    };
+    Event {
+        revision,
+        key,
+        value,
+        previous,
     }
 }

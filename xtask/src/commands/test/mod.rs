@@ -5,6 +5,7 @@ mod checks;
 mod clients;
 mod conformance;
 mod demo;
+mod etcd;
 mod folder;
 mod go;
 mod kubectl;
@@ -62,6 +63,8 @@ enum Stage {
     Schema,
     /// The control plane answers as it was recorded.
     Conformance,
+    /// The store in an etcd, which several servers and a kube-apiserver share.
+    Etcd,
     /// Clients in many languages do the same on `optilock serve` and on the control plane.
     Clients,
     /// kubectl does and says the same on `optilock serve` and on the control plane.
@@ -102,6 +105,7 @@ impl Stage {
             Self::Go
             | Self::Schema
             | Self::Conformance
+            | Self::Etcd
             | Self::Clients
             | Self::Kubectl
             | Self::DemoCluster => true,
@@ -118,6 +122,7 @@ impl Stage {
             Self::Go => go::run(context),
             Self::Schema => schema::run(context),
             Self::Conformance => conformance::run(context),
+            Self::Etcd => etcd::run(context),
             Self::Clients => clients::run(context),
             Self::Kubectl => kubectl::run(context),
             Self::Pages => pages::run(context),

@@ -60,7 +60,7 @@ fn check(context: &mut Context, command: std::process::Command) -> Result<()> {
 }
 
 /// The counts in a line like `test result: ok. 12 passed; 0 failed; 1 ignored; ...`.
-fn counts(line: &str) -> Checks {
+pub(super) fn counts(line: &str) -> Checks {
     let mut checks = Checks::default();
     let Some(result) = line.strip_prefix("test result: ") else {
         return checks;

@@ -10,6 +10,7 @@ mod resource;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -31,6 +32,9 @@ const PLURAL: &str = "customresourcedefinitions";
 
 /// Holds a definition back until its objects are gone.
 const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
+
+/// The pause before definitions that could not be followed are looked at again.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Manager of what is written here.
 const MANAGER: &str = "kube-apiserver";
@@ -124,6 +128,33 @@ impl Registry {
     /// Takes up the definitions that a store from an earlier server holds.
     pub(crate) async fn restore(&self) -> Result<(), Status> {
         self.follow_definitions().await
+    }
+
+    /// Takes up the definitions that other servers write to a shared store, for ever.
+    pub(crate) async fn follow_others(self: Arc<Self>) {
+        loop {
+            let followed = self.follow_changes().await;
+            if let Err(error) = followed {
+                tracing::warn!(%error, "the definitions of other servers are looked at again");
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    async fn follow_changes(&self) -> Result<(), Status> {
+        let Some(resource) = self.resource(GROUP, "v1", PLURAL) else {
+            return Ok(());
+        };
+        let prefix = &resource.storage.prefix;
+        let read = |error| errors::read(&error);
+        let mut cursor = self
+            .store
+            .watch(prefix, self.store.revision())
+            .map_err(read)?;
+        loop {
+            self.follow_definitions().await?;
+            cursor.next().await.map_err(read)?;
+        }
     }
 
     /// Brings names, conditions and the list of resources in line with the definitions.

@@ -30,6 +30,7 @@ type options struct {
 	burst          int
 	startOrderSeed uint64
 	settle         time.Duration
+	loop           time.Duration
 }
 
 // parseOptions reads the command line; help and errors are written to output.
@@ -51,6 +52,7 @@ func parseOptions(args []string, output io.Writer) (*options, error) {
 	flags.IntVar(&o.burst, "burst", 10, "requests that may exceed -qps at once; 0 means unthrottled")
 	flags.Uint64Var(&o.startOrderSeed, "start-order-seed", 0, "start the workers in the random order of this seed; 0 means by number")
 	flags.DurationVar(&o.settle, "settle", 0, "before the workers start, let the Deployment be unchanged for so long (at most 30s); for clusters with controllers")
+	flags.DurationVar(&o.loop, "loop", 0, "for so long each worker makes one update after the other, and what isn't done by then is given up; 0 means one update a worker")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
@@ -76,6 +78,8 @@ func (o *options) validate(rest []string) error {
 		return fmt.Errorf("-workers is %d: at least 1 is needed", o.workers)
 	case o.backoff.Steps < 0:
 		return fmt.Errorf("-steps is %d: say 0 for unlimited", o.backoff.Steps)
+	case o.loop < 0:
+		return fmt.Errorf("-loop is %v: say 0 for one update a worker", o.loop)
 	case o.qps < 0 || o.burst < 0:
 		return errors.New("-qps and -burst can't be negative: say 0 for unthrottled")
 	}

@@ -35,6 +35,7 @@ func TestWrongUsageNamesTheFlag(t *testing.T) {
 		{"-kubeconfig f -workers 0", "-workers"},
 		{"-kubeconfig f -steps -1", "-steps"},
 		{"-kubeconfig f -qps -1", "-qps"},
+		{"-kubeconfig f -loop -1s", "-loop"},
 		{"-kubeconfig f -experiment twice", "-experiment"},
 		{"-kubeconfig f more", `"more"`},
 	} {

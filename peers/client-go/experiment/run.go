@@ -2,9 +2,11 @@ package experiment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -30,6 +32,10 @@ type result struct {
 	Succeeded  int    `json:"succeeded"`
 	// Conflicts is the number of updates that the server refused with 409 Conflict.
 	Conflicts int64 `json:"conflicts"`
+	// Jain is Jain's index of fairness over the updates of the workers.
+	Jain float64 `json:"jain"`
+	// Least is the number of updates of the worker that succeeded the least.
+	Least int `json:"least"`
 	// Errors is the number of workers that ended with anything but success or a conflict.
 	Errors int64 `json:"errors"`
 	// Requests counts from the creation of the Deployment to the reading of the final value.
@@ -47,8 +53,14 @@ type experiment struct {
 	barrier   *barrier
 	conflicts atomic.Int64
 	errors    atomic.Int64
-	succeeded atomic.Int64
+	// succeeded has the updates of each worker, which it alone writes while they work.
+	succeeded []int
+	// over is when no more updates are begun, if they are made one after the other.
+	over time.Time
 }
+
+// errOver ends an update whose time is over.
+var errOver = errors.New("the time is over")
 
 // Outcome is what a run leads to wherever it happens.
 type Outcome struct {
@@ -100,6 +112,8 @@ func run(ctx context.Context, o *options) (_ *result, err error) {
 		options: o,
 		api:     client.AppsV1().Deployments(o.namespace),
 		barrier: newBarrier(o.workers),
+
+		succeeded: make([]int, o.workers),
 	}
 
 	klog.Infof("creating deployment %s/%s", o.namespace, o.name)
@@ -121,6 +135,7 @@ func run(ctx context.Context, o *options) (_ *result, err error) {
 
 	klog.Infof("%d workers update label %s at the same time", o.workers, label)
 	start := time.Now()
+	e.over = start.Add(o.loop)
 	e.runWorkers(ctx)
 	last, err := e.api.Get(ctx, o.name, metav1.GetOptions{})
 	if err != nil {
@@ -131,6 +146,10 @@ func run(ctx context.Context, o *options) (_ *result, err error) {
 	if err != nil {
 		return nil, err
 	}
+	succeeded := 0
+	for _, updates := range e.succeeded {
+		succeeded += updates
+	}
 	klog.Infof("final value of the label: %d, took %d ms", final, elapsed.Milliseconds())
 	return &result{
 		Client:               "client-go",
@@ -139,7 +158,9 @@ func run(ctx context.Context, o *options) (_ *result, err error) {
 		Workers:              o.workers,
 		Initial:              initial,
 		Final:                final,
-		Succeeded:            int(e.succeeded.Load()),
+		Succeeded:            succeeded,
+		Jain:                 jain(e.succeeded),
+		Least:                slices.Min(e.succeeded),
 		Conflicts:            e.conflicts.Load(),
 		Errors:               e.errors.Load(),
 		Requests:             meter.requests.Load(),
@@ -168,31 +189,41 @@ func (e *experiment) startOrder() []int {
 	return order
 }
 
-// work is one worker's life: one update, with or without retry.
+// work is one worker's life: one update, with or without retry, or one after the other until the time is over.
 func (e *experiment) work(ctx context.Context, worker int) {
 	party := e.barrier.party()
 	// A worker that fails before its first write must not keep the others from theirs.
 	defer party.arrive()
 	update := func() error { return e.update(ctx, worker, party) }
-	err := error(nil)
-	if e.experiment == once {
-		err = update()
-	} else {
-		err = clientretry.RetryOnConflict(e.backoff, update)
-	}
-	if err != nil {
-		klog.Infof("worker-%d update err: %v", worker, err)
-		if !apierrors.IsConflict(err) {
-			e.errors.Add(1)
+	for first := true; first || time.Now().Before(e.over); first = false {
+		err := error(nil)
+		if e.experiment == once {
+			err = update()
+		} else {
+			err = clientretry.RetryOnConflict(e.backoff, update)
 		}
-		return
+		switch {
+		case err == nil:
+			e.succeeded[worker]++
+			klog.Infof("worker-%d update success", worker)
+		case errors.Is(err, errOver):
+			klog.Infof("worker-%d gives up: %v", worker, err)
+			return
+		default:
+			klog.Infof("worker-%d update err: %v", worker, err)
+			if !apierrors.IsConflict(err) {
+				e.errors.Add(1)
+				return
+			}
+		}
 	}
-	e.succeeded.Add(1)
-	klog.Infof("worker-%d update success", worker)
 }
 
 // update reads the Deployment, adds one to the label, and writes it back.
 func (e *experiment) update(ctx context.Context, worker int, party *party) error {
+	if e.loop > 0 && time.Now().After(e.over) {
+		return errOver
+	}
 	deployment, err := e.api.Get(ctx, e.name, metav1.GetOptions{})
 	if err != nil {
 		return err
@@ -215,6 +246,19 @@ func (e *experiment) update(ctx context.Context, worker int, party *party) error
 	}
 	klog.Infof("---> [success] worker-%d, current label: %d, resource version old: %s, new: %s", worker, next, base, updated.ResourceVersion)
 	return nil
+}
+
+// jain is Jain's index: 1 where all have as much, 1/n where one has all, 0 where nobody has anything.
+func jain(shares []int) float64 {
+	sum, squares := 0, 0
+	for _, share := range shares {
+		sum += share
+		squares += share * share
+	}
+	if squares == 0 {
+		return 0
+	}
+	return float64(sum) * float64(sum) / float64(len(shares)*squares)
 }
 
 func milliseconds(d time.Duration) float64 {

@@ -7,6 +7,7 @@
 //! what the registry holds. The `controllers` are clients of the registry like others.
 
 mod ambient;
+mod audit;
 mod controllers;
 mod defaults;
 mod discovery;
@@ -14,6 +15,7 @@ mod http;
 #[cfg(feature = "tls")]
 mod listen;
 mod managed;
+mod metrics;
 mod patch;
 mod registry;
 mod schema;
@@ -24,9 +26,10 @@ pub mod store;
 mod tokens;
 mod validation;
 
+pub use audit::{AuditLevel, AuditLog};
 pub use controllers::{Controller, UnknownController};
 pub use http::{ApiService, Body};
 #[cfg(feature = "tls")]
-pub use listen::{ListenError, Listener, Port};
+pub use listen::{Limits, ListenError, Listener, Port};
 pub use server::{Server, ServerBuilder};
 pub use status::{Cause, Details, Reason, Status};

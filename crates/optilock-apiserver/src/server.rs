@@ -6,10 +6,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::ambient::Ambient;
+use crate::audit::AuditLog;
 use crate::controllers::{Controller, Controllers, RootCa};
+#[cfg(feature = "tls")]
+use crate::http::Guard;
 use crate::http::{ApiService, Authentication, Shared};
 #[cfg(feature = "tls")]
 use crate::listen::Authority;
+#[cfg(feature = "tls")]
+use crate::metrics::Metrics;
 use crate::registry::Registry;
 #[cfg(feature = "tls")]
 use crate::status::Status;
@@ -42,6 +47,8 @@ pub struct ServerBuilder {
     seed: Option<u64>,
     controllers: Option<Controllers>,
     clock: Option<Arc<dyn Fn() -> Timestamp + Send + Sync>>,
+    audit: Option<AuditLog>,
+    debug: bool,
 }
 
 impl std::fmt::Debug for ServerBuilder {
@@ -88,9 +95,16 @@ impl Server {
         &self.authority
     }
 
+    /// The service on a port.
     #[cfg(feature = "tls")]
-    pub(crate) fn service_with_token(&self, token: &str) -> ApiService {
-        ApiService::new(Arc::clone(&self.shared), Authentication::token(token))
+    pub(crate) fn guarded_service(&self, token: &str, guard: Guard) -> ApiService {
+        let authentication = Authentication::token(token);
+        ApiService::new(Arc::clone(&self.shared), authentication).guarded(guard)
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
     }
 }
 
@@ -161,6 +175,21 @@ impl ServerBuilder {
         self
     }
 
+    /// Writes down who asks for what: every request, on a port or in process. Nothing is written, when this is not called.
+    #[must_use]
+    pub fn audit(mut self, log: AuditLog) -> Self {
+        self.audit = Some(log);
+        self
+    }
+
+    /// Answers `/debug/limits`, `/debug/watchers` and `/debug/store`: who is served and waits, which watches are open, what is
+    /// stored. They name users and objects, and are 404, when this is not called.
+    #[must_use]
+    pub fn debug(mut self, answers: bool) -> Self {
+        self.debug = answers;
+        self
+    }
+
     /// The server.
     #[must_use]
     pub fn build(self) -> Server {
@@ -187,7 +216,13 @@ impl ServerBuilder {
         let root_ca = || Ok(String::new());
         let root_ca = RootCa(Box::new(root_ca));
         Server {
-            shared: Arc::new(Shared::new(registry, ambient, controllers, root_ca)),
+            shared: Arc::new(Shared::new(
+                registry,
+                ambient,
+                (controllers, root_ca),
+                self.audit,
+                self.debug,
+            )),
             #[cfg(feature = "tls")]
             authority,
         }

@@ -1,5 +1,6 @@
 //! The `optilock` command.
 
+mod audit;
 mod backup;
 mod blame;
 mod check;
@@ -26,6 +27,7 @@ mod tune;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use serve::LogFormat;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// Concurrent writes to Kubernetes objects: safe, cheap and explainable
@@ -52,7 +54,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    log_to_stderr();
+    log_to_stderr(match &cli.command {
+        Command::Serve(args) => args.log_format,
+        _ => LogFormat::default(),
+    });
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return failure::Failure::from(error).report(),
@@ -77,13 +82,15 @@ fn main() -> ExitCode {
 }
 
 /// Warnings, or what `RUST_LOG` says, on stderr.
-fn log_to_stderr() {
+fn log_to_stderr(format: LogFormat) {
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::WARN.into())
         .from_env_lossy();
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(console::colors_enabled_stderr())
-        .init();
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.with_ansi(console::colors_enabled_stderr()).init(),
+        LogFormat::Json => log.json().init(),
+    }
 }

@@ -9,10 +9,12 @@ use std::{
     time::Duration,
 };
 
-use optilock_apiserver::{Controller, ListenError, Server, UnknownController, store::Retention};
+use optilock_apiserver::{
+    Controller, Limits, ListenError, Server, UnknownController, store::Retention,
+};
 
 use crate::{
-    duration,
+    audit, duration,
     failure::{Code, Failure},
     kubeconfig::OwnedFile,
     port,
@@ -50,6 +52,48 @@ pub(crate) struct Args {
     compact_after: Duration,
     #[command(flatten)]
     etcd: EtcdArgs,
+    /// Reads that are served at a time; more wait for their turn or are answered 429. 0 is no limit
+    #[arg(long, value_name = "N", default_value_t = Limits::default().reads)]
+    max_requests_inflight: usize,
+    /// The same for writes
+    #[arg(long, value_name = "N", default_value_t = Limits::default().writes)]
+    max_mutating_requests_inflight: usize,
+    /// Connections at a time; for one more the one goes that has been idle for longest
+    #[arg(long, value_name = "N", default_value_t = Limits::default().connections, value_parser = connections)]
+    max_connections: usize,
+    /// How long /readyz says that the server is about to stop before it does
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration::parse, allow_hyphen_values = true)]
+    shutdown_delay_duration: Duration,
+    /// Write down who asks for what: to a file, at whose end lines of JSON are added, readable by
+    /// its owner only, or to stdout with `-`
+    #[arg(long, value_name = "FILE|-")]
+    audit_log: Option<audit::Place>,
+    /// How much of a request is written: `metadata`, or with `request` also what was sent, but never
+    /// Secrets and tokens
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        value_enum,
+        default_value_t,
+        requires = "audit_log"
+    )]
+    audit_level: audit::Level,
+    /// How warnings and what `RUST_LOG` asks for are written on stderr
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(crate) log_format: LogFormat,
+    /// Answer /debug/limits, /debug/watchers and /debug/store, to those who have the token
+    #[arg(long)]
+    debug: bool,
+}
+
+/// How the program's own log is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// A line of JSON for each event.
+    Json,
 }
 
 /// Which controllers run.
@@ -58,6 +102,20 @@ struct Controllers(Vec<Controller>);
 
 pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     let mut stop = Stop::listen()?;
+    if args.kubeconfig.is_none() && args.audit_log == Some(audit::Place::Stdout) {
+        let said = "--audit-log - and the kubeconfig both want stdout";
+        let hint = "give --kubeconfig a file, or --audit-log one";
+        return Err(Failure::new(Code::Usage, said.to_owned()).hint(hint));
+    }
+    let audit = args.audit_log.map(|place| place.open(args.audit_level));
+    let audit = audit.transpose()?;
+    let limits = Limits {
+        reads: args.max_requests_inflight,
+        writes: args.max_mutating_requests_inflight,
+        connections: args.max_connections,
+        shutdown_delay: args.shutdown_delay_duration,
+        ..Limits::default()
+    };
     let file = args.kubeconfig.map(OwnedFile::claim).transpose()?;
     let retention = Retention {
         age: args.compact_after,
@@ -67,11 +125,14 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         store = args.store.open(&args.etcd, retention) => store?,
         signal = stop.requested() => return Ok(signal.into()),
     };
-    let server = Server::builder()
+    let mut server = Server::builder()
         .controllers(args.controllers.0)
         .store(Arc::clone(&store))
-        .build();
-    let listener = server.listen(args.listen).await?;
+        .debug(args.debug);
+    if let Some(audit) = &audit {
+        server = server.audit(audit.clone());
+    }
+    let listener = server.build().listen(args.listen).await?.limits(limits);
     let (address, kubeconfig) = (listener.local_addr(), listener.kubeconfig());
     let ended = port::serve(
         stop,
@@ -89,6 +150,9 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
     )
     .await;
     store.close().await;
+    if let Some(audit) = audit {
+        audit.flush();
+    }
     ended
 }
 
@@ -141,6 +205,14 @@ fn controllers(text: &str) -> Result<Controllers, String> {
     };
     list.map(Controllers)
         .map_err(|error: UnknownController| format!("{error}; or take `all` or `none`"))
+}
+
+fn connections(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("without a connection nobody is served; take 4096, say".to_owned()),
+        Ok(count) => Ok(count),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn retention(text: &str) -> Result<Duration, String> {

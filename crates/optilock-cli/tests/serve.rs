@@ -73,3 +73,51 @@ fn a_new_server_takes_the_place_of_one_that_was_killed() {
     wait_for(&mut serve.child, "listening on ");
     assert_ne!(std::fs::read_to_string(&serve.kubeconfig).unwrap(), stale);
 }
+
+#[cfg(unix)]
+#[test]
+fn the_audit_log_is_its_owner_s_and_is_continued() {
+    use std::os::unix::fs::PermissionsExt;
+
+    use rustix::process::Signal;
+
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("audit");
+    let mut lengths = Vec::new();
+    for _ in 0..2 {
+        let mut serve = Serve::start_with(&["--audit-log", text(&file), "--log-format", "json"]);
+        // The watch of `blame` is a request.
+        let blamed = run(&[
+            "blame",
+            "namespace/default",
+            "--for",
+            "1s",
+            "--kubeconfig",
+            serve.kubeconfig(),
+        ]);
+        assert_eq!(blamed.code, Some(0), "{blamed:?}");
+        common::signal(&serve.child, Signal::TERM);
+        assert_eq!(serve.child.wait().unwrap().code(), Some(0));
+        let written = std::fs::read_to_string(&file).unwrap();
+        for line in written.lines() {
+            assert!(line.starts_with("{\"kind\":\"Event\","), "{line}");
+        }
+        assert!(
+            written.contains("\"sourceIPs\":[\"127.0.0.1\"]"),
+            "{written}"
+        );
+        lengths.push(written.len());
+    }
+    assert!(lengths[1] > lengths[0]);
+    let mode = file.metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn two_things_don_t_go_to_one_stdout() {
+    let said = run(&["serve", "--audit-log", "-"]);
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert!(said.stderr.contains("--kubeconfig"), "{}", said.stderr);
+    let said = run(&["serve", "--audit-level", "request"]);
+    assert_eq!(said.code, Some(2), "{said:?}");
+}

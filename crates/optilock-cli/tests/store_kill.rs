@@ -9,13 +9,14 @@
 mod common;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::HashSet,
     env,
     path::Path,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use common::{Serve, run, text};
@@ -26,8 +27,21 @@ use kube::{
     api::{ListParams, PostParams, WatchEvent, WatchParams},
     config::Kubeconfig,
 };
+use optilock_lab::{
+    check::check,
+    history::{
+        Clock, Header, History, Operation, Outcome, Record, ResourceVersion, Verb,
+        WatchEvent as Told, WatchType,
+    },
+};
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::{
+    sync::{
+        Notify,
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    },
+    task::JoinSet,
+};
 
 const WRITERS: usize = 32;
 /// So many of them share one object.
@@ -35,66 +49,121 @@ const AT_ONE: usize = 8;
 /// A server is killed after at most so many answers.
 const ANSWERS: u64 = 300;
 
-/// What the clients know, over all rounds.
-#[derive(Debug, Default)]
-struct Known {
-    /// Version to object and value: what was acknowledged, or seen by the watcher.
-    certain: Mutex<BTreeMap<u64, (String, String)>>,
-    /// What the watcher has seen.
-    watched: Mutex<HashSet<u64>>,
-    /// Values of writes without an answer.
-    unknown: Mutex<HashSet<String>>,
-    values: AtomicU64,
+/// What the clients do and learn over all rounds: one history, because the objects outlive the servers.
+#[derive(Debug)]
+struct Book {
+    started: Instant,
+    records: UnboundedSender<Record>,
+    operations: AtomicU64,
+    /// How many answers the server of this round may still give.
     answers: AtomicU64,
     enough: Notify,
 }
 
-impl Known {
-    fn learn(&self, object: &ConfigMap) {
-        let entry = (object.name_any(), value(object));
-        let mut certain = self.certain.lock().unwrap();
-        if let Some(before) = certain.insert(version(object), entry.clone()) {
-            assert_eq!(before, entry, "version {} was used twice", version(object));
-        }
+impl Book {
+    fn open() -> (Arc<Self>, UnboundedReceiver<Record>) {
+        let (records, written) = unbounded_channel();
+        let book = Self {
+            started: Instant::now(),
+            records,
+            operations: AtomicU64::new(0),
+            answers: AtomicU64::new(0),
+            enough: Notify::new(),
+        };
+        (Arc::new(book), written)
     }
 
-    fn newest(&self) -> u64 {
-        let certain = self.certain.lock().unwrap();
-        certain.last_key_value().map_or(0, |(version, _)| *version)
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_nanos()).unwrap()
     }
 
-    /// Compares what a server has with what is known.
-    fn compare(&self, objects: &[ConfigMap], list_version: u64) {
-        let newest = self.newest();
-        assert!(list_version >= newest, "{list_version} after {newest}");
-        let certain = self.certain.lock().unwrap();
-        let mut last: HashMap<&str, (u64, &str)> = HashMap::new();
-        for (version, (name, value)) in certain.iter() {
-            last.insert(name, (*version, value));
-        }
-        let live: HashMap<String, &ConfigMap> = objects
-            .iter()
-            .map(|object| (object.name_any(), object))
-            .collect();
-        for (name, (known, expected)) in last {
-            let object = live.get(name).unwrap_or_else(|| panic!("{name} is lost"));
-            if version(object) == known {
-                assert_eq!(value(object), expected);
-                continue;
-            }
-            assert!(version(object) > known, "{name} was {known}: {object:?}");
-            let unknown = self.unknown.lock().unwrap();
-            assert!(unknown.contains(&value(object)), "nobody wrote {object:?}");
-        }
+    /// An identity that no other operation has.
+    fn op_id(&self) -> Arc<str> {
+        let number = self.operations.fetch_add(1, Ordering::Relaxed);
+        format!("op-{number}").into()
+    }
+
+    fn write(&self, record: Record) {
+        self.records.send(record).unwrap();
+    }
+
+    /// Notes an operation that has just ended.
+    fn note(
+        &self,
+        op_id: &Arc<str>,
+        asked: &Asked<'_>,
+        outcome: Outcome,
+        answer: Option<&ConfigMap>,
+    ) {
+        let shown = answer.unwrap_or(asked.object);
+        self.write(Record::Operation(Operation {
+            op_id: Arc::clone(op_id),
+            worker: asked.worker,
+            uid: shown.uid().map(Into::into),
+            verb: asked.verb,
+            kind: "ConfigMap".into(),
+            name: shown.name_any().into(),
+            base: asked.base,
+            invoke_ns: asked.invoke_ns,
+            return_ns: Some(self.now()),
+            outcome,
+            rv: answer.map(version),
+            value: Some(count(shown)),
+            add: 1,
+            cached: false,
+            spans: Vec::new(),
+        }));
+    }
+
+    /// Notes that a watch begins after a version.
+    fn opened(&self, after: ResourceVersion) {
+        self.write(Record::WatchEvent(Told {
+            watch: 0,
+            kind: WatchType::Opened,
+            rv: after,
+            uid: None,
+            value: None,
+            op_ids: None,
+        }));
+    }
+
+    /// Notes an event of the watch; the version that it has come to.
+    fn watched(&self, event: &WatchEvent<ConfigMap>) -> Option<ResourceVersion> {
+        let (kind, object) = match event {
+            WatchEvent::Added(object) => (WatchType::Added, object),
+            WatchEvent::Modified(object) => (WatchType::Modified, object),
+            WatchEvent::Bookmark(_) => return None,
+            other => panic!("{other:?}"),
+        };
+        let by = object.data.as_ref().unwrap()["by"].as_str();
+        self.write(Record::WatchEvent(Told {
+            watch: 0,
+            kind,
+            rv: version(object),
+            uid: object.uid().map(Into::into),
+            value: Some(count(object)),
+            op_ids: Some(vec![by.into()]),
+        }));
+        Some(version(object))
     }
 }
 
-fn version(object: &ConfigMap) -> u64 {
-    object.resource_version().unwrap().parse().unwrap()
+/// What a request asks for.
+struct Asked<'a> {
+    verb: Verb,
+    worker: Option<u32>,
+    object: &'a ConfigMap,
+    base: Option<ResourceVersion>,
+    invoke_ns: u64,
 }
 
-fn value(object: &ConfigMap) -> String {
-    object.data.clone().unwrap_or_default()["value"].clone()
+fn version(object: &ConfigMap) -> ResourceVersion {
+    ResourceVersion(object.resource_version().unwrap().parse().unwrap())
+}
+
+/// The counter that an object is.
+fn count(object: &ConfigMap) -> i64 {
+    object.data.as_ref().unwrap()["count"].parse().unwrap()
 }
 
 async fn api(kubeconfig: &Path) -> Api<ConfigMap> {
@@ -106,11 +175,13 @@ async fn api(kubeconfig: &Path) -> Api<ConfigMap> {
     Api::default_namespaced(Client::try_from(config).unwrap())
 }
 
-/// Writes one object until the server is gone.
-async fn write(api: Api<ConfigMap>, name: String, known: Arc<Known>) {
+/// Counts in one object until the server is gone.
+async fn write(api: Api<ConfigMap>, worker: u32, name: String, book: Arc<Book>) {
     let mut latest: Option<ConfigMap> = None;
     loop {
-        let value = known.values.fetch_add(1, Ordering::Relaxed).to_string();
+        let op_id = book.op_id();
+        let base = latest.as_ref().map(version);
+        let counted = latest.as_ref().map_or(0, |object| count(object) + 1);
         let mut object = latest.take().unwrap_or_else(|| ConfigMap {
             metadata: kube::api::ObjectMeta {
                 name: Some(name.clone()),
@@ -118,27 +189,51 @@ async fn write(api: Api<ConfigMap>, name: String, known: Arc<Known>) {
             },
             ..ConfigMap::default()
         });
-        object.data = Some([("value".to_owned(), value.clone())].into());
+        let data = [("count", counted.to_string()), ("by", op_id.to_string())];
+        object.data = Some(data.map(|(key, value)| (key.to_owned(), value)).into());
         let params = PostParams::default();
-        let written = match object.resource_version() {
+        let mut asked = Asked {
+            verb: if base.is_some() {
+                Verb::Update
+            } else {
+                Verb::Create
+            },
+            worker: Some(worker),
+            object: &object,
+            base,
+            invoke_ns: book.now(),
+        };
+        let written = match base {
             Some(_) => api.replace(&name, &params, &object).await,
             None => api.create(&params, &object).await,
         };
         match written {
-            Ok(object) => {
-                known.learn(&object);
-                latest = Some(object);
-                if known.answers.fetch_sub(1, Ordering::Relaxed) == 1 {
-                    known.enough.notify_one();
+            Ok(written) => {
+                book.note(&op_id, &asked, Outcome::Applied, Some(&written));
+                latest = Some(written);
+                if book.answers.fetch_sub(1, Ordering::Relaxed) == 1 {
+                    book.enough.notify_one();
                 }
             }
-            Err(Error::Api(status)) if status.code == 409 => match api.get(&name).await {
-                Ok(object) => latest = Some(object),
-                Err(_) => return,
-            },
+            Err(Error::Api(status)) if status.code == 409 => {
+                let outcome = match base {
+                    Some(_) => Outcome::Conflict,
+                    None => Outcome::Refused,
+                };
+                book.note(&op_id, &asked, outcome, None);
+                asked.verb = Verb::Get;
+                asked.base = None;
+                asked.invoke_ns = book.now();
+                // A server that was killed answers no reads either.
+                let Ok(read) = api.get(&name).await else {
+                    return;
+                };
+                book.note(&book.op_id(), &asked, Outcome::Applied, Some(&read));
+                latest = Some(read);
+            }
             Err(Error::Api(status)) => panic!("{status:?}"),
             Err(_) => {
-                known.unknown.lock().unwrap().insert(value);
+                book.note(&op_id, &asked, Outcome::Unknown, None);
                 return;
             }
         }
@@ -146,25 +241,41 @@ async fn write(api: Api<ConfigMap>, name: String, known: Arc<Known>) {
 }
 
 /// Follows all objects from a version, until the server is gone; where it has come.
-async fn watch(api: Api<ConfigMap>, mut from: u64, known: Arc<Known>) -> u64 {
+async fn watch(api: Api<ConfigMap>, mut from: ResourceVersion, book: Arc<Book>) -> ResourceVersion {
     let stream = api.watch(&WatchParams::default(), &from.to_string()).await;
     let Ok(stream) = stream else {
         return from;
     };
+    book.opened(from);
     let mut stream = std::pin::pin!(stream);
     while let Some(Ok(event)) = stream.next().await {
-        match event {
-            WatchEvent::Added(object) | WatchEvent::Modified(object) => {
-                assert!(version(&object) > from, "{from}, then {object:?}");
-                from = version(&object);
-                known.learn(&object);
-                known.watched.lock().unwrap().insert(from);
-            }
-            WatchEvent::Bookmark(_) => {}
-            other => panic!("{other:?}"),
-        }
+        from = book.watched(&event).unwrap_or(from);
     }
     from
+}
+
+/// Reads all objects; the version of the list. Every one that was ever seen has to be there.
+async fn read_all(
+    api: &Api<ConfigMap>,
+    seen: &mut HashSet<String>,
+    book: &Book,
+) -> ResourceVersion {
+    let invoke_ns = book.now();
+    let list = api.list(&ListParams::default()).await.unwrap();
+    for object in &list.items {
+        let asked = Asked {
+            verb: Verb::Get,
+            worker: None,
+            object,
+            base: None,
+            invoke_ns,
+        };
+        book.note(&book.op_id(), &asked, Outcome::Applied, Some(object));
+    }
+    let names: HashSet<String> = list.items.iter().map(ResourceExt::name_any).collect();
+    assert!(names.is_superset(seen), "{names:?} of {seen:?}");
+    *seen = names;
+    ResourceVersion(list.metadata.resource_version.unwrap().parse().unwrap())
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -175,76 +286,70 @@ fn number(name: &str) -> Option<u64> {
     )
 }
 
+/// One history of all rounds, judged as a whole: what a server has acknowledged or shown, the next ones have.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_server_loses_nothing() {
     let rounds = number("OPTILOCK_SOAK_UPDATES").unwrap_or(6);
-    let mut random = StdRng::seed_from_u64(number("OPTILOCK_SOAK_SEED").unwrap_or(1));
+    let seed = number("OPTILOCK_SOAK_SEED").unwrap_or(1);
+    let mut random = StdRng::seed_from_u64(seed);
     let folder = tempfile::tempdir().unwrap();
     let store = format!("redb:{}", text(&folder.path().join("store")));
     let options = ["--store", &store, "--controllers", "none"];
-    let known = Arc::new(Known::default());
-    let mut watched = 0;
+    let (book, mut written) = Book::open();
+    let mut seen = HashSet::new();
+    let mut newest = ResourceVersion(0);
+    let mut watched = None;
     for _ in 0..rounds {
         let mut serve = Serve::start_with(&options);
         let api = api(&serve.kubeconfig).await;
-        let list = api.list(&ListParams::default()).await.unwrap();
-        let list_version = list.metadata.resource_version.unwrap().parse().unwrap();
-        known.compare(&list.items, list_version);
-        if watched == 0 {
-            watched = list_version;
-        }
-        known
-            .answers
+        let now = read_all(&api, &mut seen, &book).await;
+        assert!(now >= newest, "{now} after {newest}");
+        newest = now;
+        book.answers
             .store(random.random_range(1..=ANSWERS), Ordering::Relaxed);
-        let watcher = tokio::spawn(watch(api.clone(), watched, Arc::clone(&known)));
+        let from = watched.unwrap_or(now);
+        let watcher = tokio::spawn(watch(api.clone(), from, Arc::clone(&book)));
         let mut writers = JoinSet::new();
         for writer in 0..WRITERS {
             let name = format!("object-{}", writer.saturating_sub(AT_ONE - 1));
-            writers.spawn(write(api.clone(), name, Arc::clone(&known)));
+            let worker = u32::try_from(writer).unwrap();
+            writers.spawn(write(api.clone(), worker, name, Arc::clone(&book)));
         }
-        known.enough.notified().await;
+        book.enough.notified().await;
         serve.child.kill().unwrap();
         serve.child.wait().unwrap();
         while let Some(done) = writers.join_next().await {
             done.unwrap();
         }
-        watched = watcher.await.unwrap();
+        watched = Some(watcher.await.unwrap());
     }
 
     // The last server is let live, and the watch catches up.
     let serve = Serve::start_with(&options);
     let api = api(&serve.kubeconfig).await;
+    read_all(&api, &mut seen, &book).await;
     let list = api.list(&ListParams::default()).await.unwrap();
-    let list_version: u64 = list.metadata.resource_version.unwrap().parse().unwrap();
-    known.compare(&list.items, list_version);
     let last = list.items.iter().map(version).max().unwrap();
-    let caught_up = async {
+    let mut watched = watched.unwrap();
+    if watched < last {
+        let params = WatchParams::default();
+        let stream = api.watch(&params, &watched.to_string()).await.unwrap();
+        book.opened(watched);
+        let mut stream = std::pin::pin!(stream);
         while watched < last {
-            let params = WatchParams::default();
-            let stream = api.watch(&params, &watched.to_string()).await.unwrap();
-            let mut stream = std::pin::pin!(stream);
-            while watched < last {
-                match stream.next().await.unwrap().unwrap() {
-                    WatchEvent::Added(object) | WatchEvent::Modified(object) => {
-                        watched = version(&object);
-                        known.learn(&object);
-                        known.watched.lock().unwrap().insert(watched);
-                    }
-                    other => panic!("{other:?}"),
-                }
-            }
+            let event = stream.next().await.unwrap().unwrap();
+            watched = book.watched(&event).unwrap_or(watched);
         }
-    };
-    caught_up.await;
-    let watched = known.watched.lock().unwrap();
-    let certain = known.certain.lock().unwrap();
-    let missed: Vec<_> = certain.keys().filter(|at| !watched.contains(at)).collect();
-    assert!(missed.is_empty(), "the watch has missed {missed:?}");
-    println!(
-        "{rounds} rounds, {} versions known, {} writes without an answer: nothing is lost",
-        certain.len(),
-        known.unknown.lock().unwrap().len()
-    );
+    }
+    drop(book);
+    let mut records = Vec::new();
+    while let Some(record) = written.recv().await {
+        records.push(record);
+    }
+    let header = Header::new("optilock serve, killed", seed, Clock::Monotonic);
+    let verdict = check(&History::new(header, records));
+    println!("{rounds} rounds, {:?}", verdict.totals);
+    assert!(verdict.is_ok(), "{:#?}", verdict.violations);
 }
 
 #[test]

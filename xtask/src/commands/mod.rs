@@ -8,6 +8,7 @@ mod api;
 mod bench;
 mod client_go;
 mod control_plane;
+mod deny;
 mod fuzz;
 mod kubectl;
 mod record;
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     Api(api::Args),
     /// Whether a change of the library breaks its users; needs cargo-semver-checks.
     Semver(semver::Args),
+    /// Whether the dependencies are what deny.toml allows; needs cargo-deny.
+    Deny(deny::Args),
     /// Fuzz the API server; fuzz/README.md has the targets.
     Fuzz(fuzz::Args),
     /// Record what the control plane answers to the requests in conformance/corpus.
@@ -60,6 +63,7 @@ impl Command {
             Self::ClientGo(command) => command.run(),
             Self::Api(args) => api::run(&args),
             Self::Semver(args) => semver::run(&args),
+            Self::Deny(args) => deny::run(&args),
             Self::Fuzz(args) => fuzz::run(&args),
             Self::Record(args) => record::run(&args),
             Self::Schema(args) => schema::run(&args),

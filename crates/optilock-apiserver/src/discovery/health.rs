@@ -57,6 +57,12 @@ impl Probe {
         text
     }
 
+    /// What a server says that is about to stop: like the checks that failed, in kube-apiserver's words.
+    pub(crate) fn leaving(self) -> String {
+        let name = self.name();
+        format!("[+]ping ok\n[-]shutdown failed: reason withheld\n{name} check failed\n")
+    }
+
     /// One check, e.g. `/readyz/ping`, where there is such a check.
     pub(crate) fn one(self, check: &str) -> Option<&'static str> {
         CHECKS.contains(&check).then_some("ok")

@@ -10,6 +10,7 @@ use http::{HeaderMap, Method, StatusCode};
 use serde_json::json;
 
 use super::accept::{Accept, Clause};
+use super::asked::Asked;
 use super::format::{Format, JSON, PROTOBUF, YAML};
 use super::query::Query;
 use super::reply::Reply;
@@ -34,21 +35,27 @@ const OPENAPI_V2: [&str; 2] = [
 /// Media type of a JSON Web Key Set.
 const KEY_SET: &str = "application/jwk-set+json";
 
-/// Answers a request that is not about a resource.
+/// Answers a request that is not about a resource. `leaving` says that the server is about to stop.
 pub(super) fn answer(
     registry: &Registry,
-    method: &Method,
+    asked: &Asked<'_>,
     segments: &[String],
-    query: &Query,
-    headers: &HeaderMap,
     accept: &Accept,
+    leaving: bool,
 ) -> Reply {
+    let Asked {
+        method,
+        query,
+        headers,
+        ..
+    } = *asked;
     let request = DiscoveryRequest {
         registry,
         method,
         query,
         headers,
         accept,
+        leaving,
     };
     request
         .answer(segments)
@@ -61,6 +68,8 @@ struct DiscoveryRequest<'a> {
     query: &'a Query,
     headers: &'a HeaderMap,
     accept: &'a Accept,
+    /// The server is about to stop.
+    leaving: bool,
 }
 
 /// How kube-apiserver serves a path.
@@ -335,6 +344,10 @@ impl DiscoveryRequest<'_> {
             };
         }
         let excluded: Vec<&str> = self.query.all("exclude").collect();
+        if self.leaving && probe == Probe::Readyz {
+            let text = probe.leaving();
+            return sniff_proof(Reply::text(StatusCode::INTERNAL_SERVER_ERROR, text));
+        }
         // `verbose=false` is verbose too.
         let verbose = self.query.all("verbose").next().is_some();
         sniff_proof(Reply::text(StatusCode::OK, probe.all(verbose, &excluded)))
@@ -352,7 +365,7 @@ pub(super) fn not_found() -> Reply {
 }
 
 /// A text that no browser takes for anything else.
-fn sniff_proof(reply: Reply) -> Reply {
+pub(super) fn sniff_proof(reply: Reply) -> Reply {
     reply.header(X_CONTENT_TYPE_OPTIONS, "nosniff")
 }
 

@@ -5,14 +5,19 @@
 //! client asked for.
 
 mod accept;
+mod asked;
 mod auth;
 mod body;
+mod closing;
 mod compress;
 mod discovery;
+mod flow;
 mod format;
 mod indent;
 mod input;
+mod introspection;
 mod kinds;
+mod observer;
 mod output;
 mod patching;
 mod query;
@@ -20,13 +25,19 @@ mod reply;
 mod resource;
 mod route;
 mod service;
+mod shared;
+mod shipment;
 #[cfg(feature = "tls")]
 mod websocket;
 
 pub(crate) use auth::Authentication;
 #[cfg(feature = "tls")]
-pub(crate) use service::Closing;
-pub(crate) use service::Shared;
+pub(crate) use closing::{Closing, Phase};
+#[cfg(feature = "tls")]
+pub(crate) use flow::Flow;
+#[cfg(feature = "tls")]
+pub(crate) use service::{Guard, Peer};
+pub(crate) use shared::Shared;
 
 pub use body::Body;
 pub use service::ApiService;

@@ -15,6 +15,8 @@ pub(crate) struct Reply {
     code: StatusCode,
     headers: HeaderMap,
     body: Body,
+    /// What a refusal says, for the audit log.
+    refusal: Option<Box<Status>>,
 }
 
 impl Reply {
@@ -26,6 +28,7 @@ impl Reply {
             code,
             headers,
             body: body.into(),
+            refusal: None,
         }
     }
 
@@ -35,6 +38,7 @@ impl Reply {
             code,
             headers: HeaderMap::new(),
             body: Body::from(Bytes::new()),
+            refusal: None,
         }
     }
 
@@ -56,6 +60,7 @@ impl Reply {
             .write(json)
             .unwrap_or_else(|why| why.to_json().into());
         let mut reply = Self::new(code, format.media_type(), body);
+        reply.refusal = Some(Box::new(status.clone()));
         if let Some(seconds) = status.details.as_ref().map(|d| d.retry_after_seconds)
             && seconds > 0
         {
@@ -93,6 +98,11 @@ impl Reply {
             }
         }
         self
+    }
+
+    /// What a refusal says; `None` for what is none.
+    pub(super) fn take_refusal(&mut self) -> Option<Box<Status>> {
+        self.refusal.take()
     }
 
     /// The response.

@@ -1,5 +1,6 @@
 //! Requests on resources: one function a verb, for every resource.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,13 +11,15 @@ use serde_json::{Value, json};
 use super::accept::Accept;
 use super::auth::Authentication;
 use super::body::Body;
+use super::closing::Closing;
 use super::input::{self, Expected, MediaType};
 use super::output::{self, Representation, Subject};
 use super::patching::{Patch, PatchKind};
 use super::query::Query;
 use super::reply::Reply;
 use super::route::ResourcePath;
-use super::service::{Closing, Shared};
+use super::shared::Shared;
+use crate::audit;
 use crate::managed::Operation;
 use crate::registry::{
     self, Asker, Deleted, Part, Resource, Target, User, View, WriteOptions, method_not_allowed,
@@ -33,11 +36,12 @@ pub(super) struct ResourceRequest<'a> {
     pub(super) authentication: &'a Authentication,
     pub(super) user: &'a User,
     pub(super) method: &'a Method,
-    pub(super) path: ResourcePath,
-    pub(super) query: Query,
+    pub(super) path: &'a ResourcePath,
+    pub(super) query: &'a Query,
     pub(super) headers: &'a HeaderMap,
     pub(super) accept: &'a Accept,
     pub(super) pretty: bool,
+    pub(super) audited: Option<&'a audit::Entry>,
     pub(super) body: Bytes,
 }
 
@@ -107,7 +111,7 @@ impl ResourceRequest<'_> {
     /// The resource that the path names. `None` where nobody knows the path: only the groups of Kubernetes itself have a
     /// handler for what they lack.
     fn resource(&self) -> Result<Option<Arc<Resource>>, Status> {
-        let path = &self.path;
+        let path = self.path;
         let registry = &self.shared.registry;
         let resource = registry
             .resource(&path.group, &path.version, &path.plural)
@@ -138,7 +142,7 @@ impl ResourceRequest<'_> {
     }
 
     fn verb(&self, resource: &Resource) -> Result<Verb, Status> {
-        let path = &self.path;
+        let path = self.path;
         let one = !path.name.is_empty();
         let watch = path.watch || self.query.flag("watch").unwrap_or(false);
         let verb = match (self.method, one) {
@@ -183,7 +187,7 @@ impl ResourceRequest<'_> {
     }
 
     fn represent(&self, resource: &Resource, subject: Subject) -> Result<Representation, Status> {
-        Representation::negotiate(self.accept, subject, &self.query, resource, self.pretty)
+        Representation::negotiate(self.accept, subject, self.query, resource, self.pretty)
     }
 
     fn reply(
@@ -245,11 +249,18 @@ impl ResourceRequest<'_> {
             let resource = Arc::clone(&collection.resource);
             async move {
                 let event = watch.next().await?;
-                let frame = representation.event(&resource, &event, first, shared.ambient.now());
+                let frame = shared.frames.get(&representation, &resource, &event, || {
+                    representation.event(&resource, &event, first, shared.ambient.now())
+                });
                 Some((frame, (watch, false)))
             }
         });
         let events = events.take_until(Box::pin(self.closing.clone().closed()));
+        // A mistake of ours ends this watch, and not all that share its connection.
+        let events = AssertUnwindSafe(events).catch_unwind().filter_map(|event| {
+            let event = event.inspect_err(|_| tracing::error!("a watch made the server panic"));
+            std::future::ready(event.ok())
+        });
         Ok(Reply::new(
             StatusCode::OK,
             content_type,
@@ -270,6 +281,9 @@ impl ResourceRequest<'_> {
             validation: options.field_validation,
         };
         let mut decoded = input::object(&self.body, &expected)?;
+        if let Some(entry) = self.audited {
+            entry.object(&decoded.value, || output::encode(&view.ty, &decoded.value));
+        }
         warnings.extend(decoded.warnings());
         warnings.extend(input::distinct_owners(&mut decoded.value));
         Ok(decoded.value)
@@ -402,6 +416,9 @@ impl ResourceRequest<'_> {
             force: self.query.flag("force").unwrap_or(false),
             options: &options,
         };
+        if let Some(entry) = self.audited {
+            entry.patch(&self.body);
+        }
         let now = self.shared.ambient.now_text();
         let (mut told, mut advice) = (Vec::new(), Vec::new());
         let mut build = |current: Option<&Value>| {
@@ -455,7 +472,7 @@ impl ResourceRequest<'_> {
 
     async fn delete(&self, target: &Target, view: &View) -> Result<Reply, Status> {
         let representation = self.represent(&target.resource, Subject::Object)?;
-        let options = input::delete_options(&self.body, self.headers, &self.query)?;
+        let options = input::delete_options(&self.body, self.headers, self.query)?;
         let reply = match self.shared.registry.delete(target, &options).await {
             Ok(Deleted::Object(stored)) => self.reply(StatusCode::OK, target, view, &stored)?,
             Ok(Deleted::Gone(details)) => output::gone(&representation, &details)?,
@@ -469,7 +486,7 @@ impl ResourceRequest<'_> {
         let representation = self.represent(&target.resource, Subject::List)?;
         let fields = target.resource.selectable();
         let selection = self.query.list_options(fields)?;
-        let options = input::delete_options(&self.body, self.headers, &self.query)?;
+        let options = input::delete_options(&self.body, self.headers, self.query)?;
         let list = self
             .shared
             .registry

@@ -2,88 +2,41 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{UPGRADE, USER_AGENT};
+use futures::FutureExt;
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue, UPGRADE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
-use tokio::sync::{OnceCell, watch};
-use tokio::task::JoinSet;
 use tower::Service;
 
 use super::accept::Accept;
+use super::asked::Asked;
 use super::auth::Authentication;
 use super::body::Body;
+use super::closing::Closing;
 use super::compress::compress;
+use super::discovery::sniff_proof;
+use super::flow::{Flow, Kind, Seat};
 use super::input;
+use super::introspection::Introspection;
+use super::observer::Observer;
 use super::query::Query;
 use super::reply::Reply;
 use super::resource::ResourceRequest;
 use super::route::Route;
-use crate::ambient::Ambient;
-use crate::controllers::{Controllers, Manager, RootCa};
-use crate::registry::Registry;
+use super::shared::Shared;
+use crate::audit;
+use crate::metrics::{Series, Took};
+use crate::registry::User;
 use crate::status::Status;
-
-/// What all requests of one server share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) registry: Arc<Registry>,
-    pub(crate) ambient: Arc<Ambient>,
-    controllers: Controllers,
-    root_ca: RootCa,
-    /// What follows other servers, on a store that is shared.
-    restored: OnceCell<JoinSet<()>>,
-    manager: OnceCell<Manager>,
-}
-
-impl Shared {
-    pub(crate) fn new(
-        registry: Registry,
-        ambient: Arc<Ambient>,
-        controllers: Controllers,
-        root_ca: RootCa,
-    ) -> Self {
-        Self {
-            registry: Arc::new(registry),
-            ambient,
-            controllers,
-            root_ca,
-            restored: OnceCell::new(),
-            manager: OnceCell::new(),
-        }
-    }
-
-    /// Takes up what the store has from an earlier server, before the first request: discovery shows it, too.
-    async fn restored(&self) -> Result<(), Status> {
-        let restore = || async {
-            self.registry.restore().await?;
-            let mut following = JoinSet::new();
-            if self.registry.is_shared() {
-                following.spawn(Arc::clone(&self.registry).follow_others());
-            }
-            Ok::<_, Status>(following)
-        };
-        self.restored.get_or_try_init(restore).await?;
-        Ok(())
-    }
-
-    /// Creates what every cluster has and starts the controllers, before the first request on a resource is served. A
-    /// failure is the answer to that request; the next one tries again.
-    async fn ready(&self) -> Result<(), Status> {
-        let start = || async {
-            self.registry.bootstrap().await?;
-            let registry = Arc::clone(&self.registry);
-            Manager::start(registry, &self.controllers, &self.root_ca).await
-        };
-        self.manager.get_or_try_init(start).await?;
-        Ok(())
-    }
-}
 
 /// The API server as a [`tower::Service`]: an HTTP request in, an HTTP response out.
 ///
@@ -92,30 +45,37 @@ impl Shared {
 pub struct ApiService {
     shared: Arc<Shared>,
     authentication: Authentication,
+    /// `None` in process, where the caller is the program itself.
+    flow: Option<Arc<Flow>>,
     closing: Closing,
 }
 
-/// When a service is about to stop, so that watches can end; in process they end with their readers.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Closing(Option<watch::Receiver<bool>>);
+/// The id of a request, in its head and in that of its answer, where there is an audit log.
+const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 
-impl Closing {
-    /// Stops when the channel says true, or is dropped.
-    #[cfg(feature = "tls")]
-    pub(crate) fn by(channel: watch::Receiver<bool>) -> Self {
-        Self(Some(channel))
-    }
+/// kube-apiserver's words.
+const PANICKED: &str = "This request caused apiserver to panic. Look in the logs for details.\n";
 
-    /// Waits until the service is about to stop.
-    pub(super) async fn closed(self) {
-        match self.0 {
-            Some(mut channel) => {
-                // An error says that the sender is gone, which says the same.
-                let _gone = channel.wait_for(|closing| *closing).await;
-            }
-            None => std::future::pending().await,
-        }
-    }
+/// What guards a service on a port, where clients are not this program.
+#[derive(Debug, Clone)]
+#[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "there are no ports"))]
+pub(crate) struct Guard {
+    pub(crate) flow: Arc<Flow>,
+    pub(crate) closing: Closing,
+}
+
+/// Where a request comes from, as its port says in the request's extensions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// What becomes known of a request while it is answered.
+#[derive(Debug, Default)]
+struct Course {
+    user: Option<User>,
+    seat: Option<Seat>,
+    waited: Duration,
+    entry: Option<audit::Entry>,
+    audit_id: Option<HeaderValue>,
 }
 
 impl ApiService {
@@ -123,14 +83,19 @@ impl ApiService {
         Self {
             shared,
             authentication,
+            flow: None,
             closing: Closing::default(),
         }
     }
 
-    /// The same, with watches that end when the server stops.
+    /// The same, with places that are shared out, and with watches that end when the server stops.
     #[cfg(feature = "tls")]
-    pub(crate) fn closed_by(self, closing: Closing) -> Self {
-        Self { closing, ..self }
+    pub(crate) fn guarded(self, guard: Guard) -> Self {
+        Self {
+            flow: Some(guard.flow),
+            closing: guard.closing,
+            ..self
+        }
     }
 }
 
@@ -150,61 +115,174 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let service = self.clone();
         Box::pin(async move {
-            #[cfg_attr(not(feature = "tls"), expect(unused_mut))]
-            let (mut head, body) = request.into_parts();
-            let query = Query::parse(head.uri.query());
-            let pretty = wants_indentation(&query, &head.headers);
-            let accept = Accept::from_headers(&head.headers);
-            let reply = service.answer(&head, query, &accept, pretty, body).await;
-            let reply = reply.unwrap_or_else(|status| Reply::status(&status, &accept, pretty));
-            let mut response = reply.into_response();
-            #[cfg(feature = "tls")]
-            if let Some(connection) = head.extensions.remove::<OnUpgrade>()
-                && response.body().is_events()
-                && wants_websocket(&head.headers)
-            {
-                response = super::websocket::switch(&head.headers, connection, response);
-            }
-            compress(head.uri.path(), &head.headers, &mut response);
-            if head.method == Method::HEAD {
-                // On a port HTTP itself leaves the body out; in process nobody else does.
-                *response.body_mut() = Body::from(Bytes::new());
-            }
-            Ok(response)
+            let (head, body) = request.into_parts();
+            Ok(service.respond(head, body).await)
         })
     }
 }
 
 impl ApiService {
+    async fn respond<B>(&self, mut head: Parts, body: B) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let began = Instant::now();
+        let connection = head.extensions.remove::<OnUpgrade>();
+        let query = Query::parse(head.uri.query());
+        let route = Route::parse(head.uri.path());
+        let asked = Asked::new(&head, &route, &query);
+        let pretty = wants_indentation(&query, &head.headers);
+        let accept = Accept::from_headers(&head.headers);
+        let mut course = Course::default();
+        let answered = self.answer(
+            &head,
+            &asked,
+            (&accept, pretty),
+            connection.is_some(),
+            body,
+            &mut course,
+        );
+        // A mistake of ours is to be one request's misfortune, and not that of all requests on its connection.
+        let mut reply = match AssertUnwindSafe(answered).catch_unwind().await {
+            Ok(reply) => reply.unwrap_or_else(|status| Reply::status(&status, &accept, pretty)),
+            Err(_) => {
+                tracing::error!(method = %head.method, path = head.uri.path(), "a request made the server panic");
+                if let Some(entry) = course.entry.take() {
+                    entry.panicked();
+                }
+                sniff_proof(Reply::text(StatusCode::INTERNAL_SERVER_ERROR, PANICKED))
+            }
+        };
+        let refusal = reply.take_refusal();
+        let mut response = reply.into_response();
+        if let Some(id) = course.audit_id.take() {
+            response.headers_mut().insert(AUDIT_ID, id);
+        }
+        let response = if response.body().is_events() {
+            let response = self.observe(&asked, course, began, response);
+            into_websocket(&head.headers, connection, response)
+        } else {
+            compress(head.uri.path(), &head.headers, &mut response);
+            self.finish(&asked, course, began, refusal.as_deref(), response)
+        };
+        if head.method != Method::HEAD {
+            return response;
+        }
+        // On a port HTTP itself leaves the body out; in process nobody else does.
+        response.map(|_| Body::from(Bytes::new()))
+    }
+
+    /// Notes what came of a request, and sends the answer on its way.
+    fn finish(
+        &self,
+        asked: &Asked<'_>,
+        course: Course,
+        began: Instant,
+        refusal: Option<&Status>,
+        response: Response<Body>,
+    ) -> Response<Body> {
+        let code = response.status().as_u16();
+        let size = response.body().whole().map_or(0, Bytes::len);
+        let took = Took {
+            all: began.elapsed(),
+            waiting: course.waited,
+        };
+        if let Some(series) = self.series(asked, &course, code) {
+            series.observe(took, size);
+        }
+        tracing::debug!(
+            method = %asked.method,
+            code,
+            user = course.user.as_ref().map(|user| user.name.as_str()),
+            took = ?took.all,
+            "{asked}"
+        );
+        if let Some(entry) = course.entry {
+            entry.complete(code, refusal);
+        }
+        response.map(|body| body.shipped(course.seat))
+    }
+
+    /// Lets somebody go along with the events of a watch. Its place is given back.
+    fn observe(
+        &self,
+        asked: &Asked<'_>,
+        course: Course,
+        began: Instant,
+        response: Response<Body>,
+    ) -> Response<Body> {
+        let code = response.status().as_u16();
+        let series = self.series(asked, &course, code);
+        let counted = series
+            .zip(asked.labels())
+            .map(|(series, labels)| (self.shared.metrics.watches.begin(&labels), series));
+        if let Some(entry) = &course.entry {
+            entry.started(code);
+        }
+        let user = course.user.as_ref().map_or("", |user| &user.name);
+        let observer = Observer {
+            counted,
+            audited: course.entry,
+            _listed: self.shared.watching(user, asked),
+            code,
+            began,
+            waiting: course.waited,
+            bytes: 0,
+        };
+        response.map(|body| body.observed(observer))
+    }
+
+    /// Where a request is counted: not at all where it is nobody's, so that only those who may ask make metrics.
+    fn series(&self, asked: &Asked<'_>, course: &Course, code: u16) -> Option<Arc<Series>> {
+        course.user.as_ref()?;
+        let labels = asked.labels()?;
+        let known = || asked.is_known(&self.shared.registry);
+        self.shared.metrics.requests.of(&labels, code, known)
+    }
+
     async fn answer<B>(
         &self,
         head: &Parts,
-        query: Query,
-        accept: &Accept,
-        pretty: bool,
+        asked: &Asked<'_>,
+        (accept, pretty): (&Accept, bool),
+        upgrades: bool,
         body: B,
+        course: &mut Course,
     ) -> Result<Reply, Status>
     where
         B: http_body::Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         self.shared.restored().await?;
-        let registry = &self.shared.registry;
-        let user = self.authentication.user(&head.headers, registry).await?;
-        match Route::parse(head.uri.path()) {
+        let user = self.authenticate(head, asked, course).await?;
+        if let Some(flow) = &self.flow
+            && !asked.is_about_the_server()
+        {
+            let came = Instant::now();
+            let entered = flow.enter(Kind::of(&head.method), &user.name).await;
+            course.waited = came.elapsed();
+            match entered {
+                Ok(seat) => course.seat = seat,
+                Err(too_many) => return Ok(too_many.reply()),
+            }
+        }
+        match asked.route {
             Route::Malformed => Ok(Reply::text(StatusCode::BAD_REQUEST, "400 Bad Request")),
-            Route::Other(segments) => Ok(super::discovery::answer(
-                &self.shared.registry,
-                &head.method,
-                &segments,
-                &query,
-                &head.headers,
-                accept,
-            )),
+            Route::Other(segments) => match self.introspect(segments).await {
+                Some(reply) => reply,
+                None => Ok(super::discovery::answer(
+                    &self.shared.registry,
+                    asked,
+                    segments,
+                    accept,
+                    self.closing.is_leaving(),
+                )),
+            },
             Route::Resource(_)
                 if wants_websocket(&head.headers)
-                    && head.extensions.get::<OnUpgrade>().is_none()
-                    && query.flag("watch") == Some(true) =>
+                    && !upgrades
+                    && asked.query.flag("watch") == Some(true) =>
             {
                 Ok(no_websocket())
             }
@@ -222,16 +300,79 @@ impl ApiService {
                     user: &user,
                     method: &head.method,
                     path,
-                    query,
+                    query: asked.query,
                     headers: &head.headers,
                     accept,
                     pretty,
+                    audited: course.entry.as_ref(),
                     body,
                 };
                 request.serve().await
             }
         }
     }
+
+    /// Who sends a request, which is noted. Whether the server is well is told to everybody.
+    async fn authenticate(
+        &self,
+        head: &Parts,
+        asked: &Asked<'_>,
+        course: &mut Course,
+    ) -> Result<User, Status> {
+        let shared = &self.shared;
+        let known = self.authentication.user(&head.headers, &shared.registry);
+        let known = known.await;
+        let bears = head.headers.contains_key(AUTHORIZATION);
+        let user = match known {
+            Err(_) if !bears && asked.health().is_some() => Ok(User::anonymous()),
+            known => {
+                shared.metrics.authenticated(known.is_ok());
+                known
+            }
+        };
+        if let Some(log) = &shared.audit {
+            let id = head.headers.get(AUDIT_ID).cloned();
+            let id = id.or_else(|| HeaderValue::try_from(shared.ambient.uid()).ok());
+            let text = id.as_ref().map(|id| String::from_utf8_lossy(id.as_bytes()));
+            let received = asked.received(head, text.unwrap_or_default().into_owned());
+            let entry = audit::Entry::begin(log, &shared.ambient, received, user.as_ref().ok());
+            course.audit_id = id;
+            match &user {
+                Ok(_) => course.entry = Some(entry),
+                Err(_) => entry.refused(bears),
+            }
+        }
+        let user = user?;
+        course.user = Some(user.clone());
+        Ok(user)
+    }
+
+    /// What is on `/metrics` and `/debug`; `None` for other paths.
+    async fn introspect(&self, segments: &[String]) -> Option<Result<Reply, Status>> {
+        let words: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let introspection = Introspection {
+            shared: &self.shared,
+            flow: self.flow.as_deref(),
+        };
+        introspection.answer(&words).await
+    }
+}
+
+/// Makes a WebSocket of a watch, where the client wants one.
+fn into_websocket(
+    headers: &HeaderMap,
+    connection: Option<OnUpgrade>,
+    response: Response<Body>,
+) -> Response<Body> {
+    #[cfg(feature = "tls")]
+    if let Some(connection) = connection
+        && wants_websocket(headers)
+    {
+        return super::websocket::switch(headers, connection, response);
+    }
+    #[cfg(not(feature = "tls"))]
+    let _ = (headers, connection);
+    response
 }
 
 /// Whether a client wants to go on as a WebSocket.

@@ -3,11 +3,12 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::Port;
-use crate::http::Closing;
+use super::{Limits, Port};
+use crate::http::{Closing, Flow, Guard, Phase};
 use crate::server::Server;
 
 /// Why a port can't be served.
@@ -55,6 +56,7 @@ impl ListenError {
 pub struct Listener {
     server: Server,
     port: Port,
+    limits: Limits,
 }
 
 impl Server {
@@ -63,9 +65,11 @@ impl Server {
     /// # Errors
     /// When the address can't be bound.
     pub async fn listen(&self, address: SocketAddr) -> Result<Listener, ListenError> {
+        let errors = self.metrics().handshake_errors.clone();
         Ok(Listener {
             server: self.clone(),
-            port: Port::certified(address, self.authority()).await?,
+            port: Port::certified(address, self.authority(), errors).await?,
+            limits: Limits::default(),
         })
     }
 }
@@ -83,16 +87,38 @@ impl Listener {
         self.port.kubeconfig()
     }
 
-    /// Answers requests until `shutdown` is ready. Then watches end, and requests under way get a few seconds to finish.
+    /// The same with other limits than the [default](Limits::default).
+    #[must_use]
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Answers requests until `shutdown` is ready. `/readyz` then says so, for as long as
+    /// [`Limits::shutdown_delay`] says; after that nobody is let in any more, watches end, and requests under way
+    /// get a few seconds to finish.
     pub async fn serve_until(self, shutdown: impl Future<Output = ()>) {
-        let closing = watch::Sender::new(false);
-        let service = self
-            .server
-            .service_with_token(self.port.token())
-            .closed_by(Closing::by(closing.subscribe()));
-        let close = || {
-            closing.send_replace(true);
+        let Limits {
+            reads,
+            writes,
+            shutdown_delay,
+            ..
+        } = self.limits;
+        let phase = watch::Sender::new(Phase::Serving);
+        let guard = Guard {
+            flow: Arc::new(Flow::new(reads, writes)),
+            closing: Closing::by(phase.subscribe()),
         };
-        self.port.answer(service, shutdown, close).await;
+        let service = self.server.guarded_service(self.port.token(), guard);
+        let shutdown = async {
+            shutdown.await;
+            phase.send_replace(Phase::Leaving);
+            tokio::time::sleep(shutdown_delay).await;
+        };
+        let close = || {
+            phase.send_replace(Phase::Closing);
+        };
+        self.port
+            .answer(service, &self.limits, shutdown, close)
+            .await;
     }
 }

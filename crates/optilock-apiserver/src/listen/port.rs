@@ -17,19 +17,21 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use prometheus::IntCounter;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tower::{BoxError, Service, ServiceExt};
 
+use super::connections::{Connection, Connections, Last};
 use super::credentials::Credentials;
-use super::{Authority, ListenError};
-use crate::http::Authentication;
+use super::{Authority, Limits, ListenError};
+use crate::http::{Authentication, Peer};
 use crate::status::{Reason, Status};
 
-/// More connections than this wait to be accepted.
-const MAX_CONNECTIONS: usize = 4096;
 /// A connection that has not finished its TLS handshake by then, or sent the head of a first request, is closed.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,6 +44,8 @@ const MAX_HEAD: usize = 1 << 20;
 const MAX_FIELDS: usize = 1000;
 /// Dead HTTP/2 connections are found out by this.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
+/// A peer that says nothing is asked whether it is there, as Go's server does: one that has vanished is found out so.
+const KEEPALIVE: Duration = Duration::from_secs(15);
 /// Requests that are under way when the server stops get so long to finish.
 const DRAIN: Duration = Duration::from_secs(5);
 /// When the process has no file descriptors left, accepting is tried again after this.
@@ -56,6 +60,7 @@ pub struct Port {
     socket: TcpListener,
     address: SocketAddr,
     credentials: Credentials,
+    handshake_errors: IntCounter,
 }
 
 // Without the credentials.
@@ -75,13 +80,16 @@ impl Port {
     /// # Errors
     /// When the address can't be bound.
     pub async fn bind(address: SocketAddr) -> Result<Self, ListenError> {
-        Self::certified(address, &Authority::default()).await
+        let errors = IntCounter::new("handshake_errors", "TLS handshakes that failed");
+        let errors = errors.map_err(ListenError::tls)?;
+        Self::certified(address, &Authority::default(), errors).await
     }
 
-    /// A port whose certificate is of this authority.
+    /// A port whose certificate is of this authority, and which counts handshakes that fail.
     pub(super) async fn certified(
         address: SocketAddr,
         authority: &Authority,
+        handshake_errors: IntCounter,
     ) -> Result<Self, ListenError> {
         let bind = |source| ListenError::Bind { address, source };
         let socket = TcpListener::bind(address).await.map_err(bind)?;
@@ -90,6 +98,7 @@ impl Port {
             credentials: Credentials::generate(bound, authority)?,
             address: bound,
             socket,
+            handshake_errors,
         })
     }
 
@@ -129,13 +138,15 @@ impl Port {
                 }
             }
         });
-        self.answer(guarded, shutdown, || {}).await;
+        let limits = Limits::default();
+        self.answer(guarded, &limits, shutdown, || {}).await;
     }
 
     /// Lets a service answer requests until `shutdown` is ready, which `closing` is then told before connections are drained.
     pub(super) async fn answer<S, B>(
         self,
         service: S,
+        limits: &Limits,
         shutdown: impl Future<Output = ()>,
         closing: impl FnOnce(),
     ) where
@@ -146,19 +157,16 @@ impl Port {
         B::Error: Into<BoxError>,
     {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.credentials.tls));
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let places = Arc::new(Semaphore::new(limits.connections));
+        let all = Arc::new(Connections::default());
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
-            // The semaphore is never closed.
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-                break;
-            };
-            let stream = tokio::select! {
+            let (stream, peer) = tokio::select! {
                 () = &mut shutdown => break,
                 accepted = self.socket.accept() => match accepted {
-                    Ok((stream, _)) => stream,
+                    Ok(accepted) => accepted,
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -168,11 +176,28 @@ impl Port {
                 // Finished connections are collected as they end.
                 Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             };
-            let (acceptor, service) = (acceptor.clone(), service.clone());
-            let watcher = graceful.watcher();
+            if places.available_permits() == 0 {
+                all.make_room();
+            }
+            let place = tokio::select! {
+                () = &mut shutdown => break,
+                place = Arc::clone(&places).acquire_owned() => place,
+            };
+            // The semaphore is never closed.
+            let Ok(place) = place else { break };
+            let open = all.open();
+            let connection = Accepted {
+                stream,
+                peer: Peer(peer.ip()),
+                acceptor: acceptor.clone(),
+                handshake_errors: self.handshake_errors.clone(),
+                connection: Arc::clone(&open.connection),
+                stalled: limits.stalled,
+            };
+            let (service, watcher) = (service.clone(), graceful.watcher());
             connections.spawn(async move {
-                let _place = place;
-                if let Err(error) = connection(stream, acceptor, service, watcher).await {
+                let _place = (place, open);
+                if let Err(error) = connection.serve(service, watcher).await {
                     tracing::debug!(error, "a connection ended early");
                 }
             });
@@ -189,23 +214,84 @@ impl Port {
     }
 }
 
-async fn connection<S, B>(
+/// A connection that was accepted.
+struct Accepted {
     stream: TcpStream,
+    peer: Peer,
     acceptor: TlsAcceptor,
-    service: S,
-    watcher: Watcher,
-) -> Result<(), BoxError>
-where
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-    S::Future: Send + 'static,
-    S::Error: Into<BoxError>,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    // Small frames (watch events) must not wait for more.
-    stream.set_nodelay(true)?;
-    let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream));
-    let stream = handshake.await.map_err(io::Error::from)??;
+    handshake_errors: IntCounter,
+    connection: Arc<Connection>,
+    stalled: Duration,
+}
+
+impl Accepted {
+    /// Serves it until it ends.
+    async fn serve<S, B>(self, service: S, watcher: Watcher) -> Result<(), BoxError>
+    where
+        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let leaving = Arc::clone(&self.connection);
+        tokio::select! {
+            ended = self.answer(service, watcher) => ended,
+            () = leaving.asked_to_leave() => Err("it was idle, and another one came".into()),
+        }
+    }
+
+    async fn answer<S, B>(self, service: S, watcher: Watcher) -> Result<(), BoxError>
+    where
+        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        // Small frames (watch events) must not wait for more.
+        self.stream.set_nodelay(true)?;
+        let keepalive = TcpKeepalive::new()
+            .with_time(KEEPALIVE)
+            .with_interval(KEEPALIVE);
+        SockRef::from(&self.stream).set_tcp_keepalive(&keepalive)?;
+        let mut stream = TimeoutStream::new(self.stream);
+        stream.set_write_timeout(Some(self.stalled));
+        let handshake = self.acceptor.accept(Box::pin(stream));
+        let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake);
+        let handshake = handshake.await.map_err(io::Error::from).flatten();
+        let stream = handshake.inspect_err(|_| self.handshake_errors.inc())?;
+        let builder = http_server();
+        // Until the first bytes have told the protocol hyper has no time limit at all.
+        let begun = Arc::new(Notify::new());
+        let begins = Arc::clone(&begun);
+        let (connection, peer) = (self.connection, self.peer);
+        let service = tower::service_fn(move |mut request: Request<Incoming>| {
+            begins.notify_one();
+            request.extensions_mut().insert(peer);
+            let (busy, service) = (connection.busy(), service.clone());
+            async move {
+                let answer = service.oneshot(request).await?;
+                Ok::<_, S::Error>(answer.map(|body| Last { body, busy }))
+            }
+        });
+        let service = TowerToHyperService::new(service);
+        let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        let serving = watcher.watch(serving.into_owned());
+        let mut serving = std::pin::pin!(serving);
+        tokio::select! {
+            ended = &mut serving => return ended,
+            () = begun.notified() => {}
+            () = tokio::time::sleep(FIRST_REQUEST_TIMEOUT) => {
+                return Err("no request came in time".into());
+            }
+        }
+        serving.await
+    }
+}
+
+/// HTTP/1.1 and HTTP/2 within limits.
+fn http_server() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -219,25 +305,7 @@ where
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEAD as u32)
         .keep_alive_interval(PING_INTERVAL);
-    // Until the first bytes have told the protocol hyper has no time limit at all.
-    let begun = Arc::new(Notify::new());
-    let begins = Arc::clone(&begun);
-    let service = service.map_request(move |request| {
-        begins.notify_one();
-        request
-    });
-    let serving = builder
-        .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service));
-    let serving = watcher.watch(serving.into_owned());
-    let mut serving = std::pin::pin!(serving);
-    tokio::select! {
-        ended = &mut serving => return ended,
-        () = begun.notified() => {}
-        () = tokio::time::sleep(FIRST_REQUEST_TIMEOUT) => {
-            return Err("no request came in time".into());
-        }
-    }
-    serving.await
+    builder
 }
 
 fn unauthorized() -> Answer {

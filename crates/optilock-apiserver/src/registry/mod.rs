@@ -13,6 +13,7 @@ mod codec;
 mod component;
 mod continuation;
 mod convert;
+mod counts;
 mod create;
 mod custom;
 mod delete;

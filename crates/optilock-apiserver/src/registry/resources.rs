@@ -59,6 +59,11 @@ impl Resources {
         Some((resource, key.strip_prefix(&*resource.storage.prefix)?))
     }
 
+    /// Those that store objects; of several versions the first.
+    pub(super) fn stored(&self) -> impl Iterator<Item = &Arc<Resource>> {
+        self.by_prefix.iter().map(|place| self.at(*place))
+    }
+
     fn at(&self, place: u32) -> &Arc<Resource> {
         &self.list[place as usize]
     }

@@ -28,6 +28,16 @@ impl User {
         }
     }
 
+    /// Whoever shows no token. Health is all that they are told.
+    pub(crate) fn anonymous() -> Self {
+        Self {
+            name: "system:anonymous".to_owned(),
+            uid: String::new(),
+            groups: vec!["system:unauthenticated".to_owned()],
+            extra: BTreeMap::new(),
+        }
+    }
+
     /// The user as `UserInfo` of authentication.k8s.io.
     pub(crate) fn info(&self) -> Value {
         json!({

@@ -86,6 +86,33 @@ pub(super) const ROWS: &[Row] = &[
         size: 1_000,
         live: false,
     },
+    Row {
+        name: "watchers",
+        about: "1,000 watchers in another process: each gets every event once, in order",
+        package: "optilock-cli",
+        target: "load",
+        test: "every_watcher_gets_every_event",
+        size: 10_000,
+        live: false,
+    },
+    Row {
+        name: "overload",
+        about: "ten times more requests than places, for seconds: whoever asks little is served",
+        package: "optilock-cli",
+        target: "load",
+        test: "whoever_asks_little_is_served_under_overload",
+        size: 60,
+        live: false,
+    },
+    Row {
+        name: "idle-connections",
+        about: "connections that say nothing: bounded memory, and others are served",
+        package: "optilock-cli",
+        target: "load",
+        test: "idle_connections_are_bounded",
+        size: 9_000,
+        live: false,
+    },
 ];
 
 #[cfg(test)]

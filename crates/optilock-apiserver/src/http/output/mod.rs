@@ -1,6 +1,7 @@
 //! Objects, lists and events in the representation that the client asked for.
 
 mod event;
+mod frames;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -16,6 +17,8 @@ use crate::discovery::{IncludeObject, Table, list_metadata, partial_metadata};
 use crate::registry::{List, Resource, Stored, View, decode, scales, splice_version};
 use crate::schema::{Schema, TypeRef, encode_untyped};
 use crate::status::{Details, Reason, Status};
+
+pub(in crate::http) use frames::Frames;
 
 const META_GROUP: &str = "meta.k8s.io";
 /// Media type of a watch, as it is told; it is asked for as JSON.
@@ -351,7 +354,8 @@ fn not_transformed(clause: &Clause, is: &str, kind: &str, resource: &Resource) -
     Status::new(406, Reason::NotAcceptable, text)
 }
 
-fn encode(ty: &TypeRef, value: &Value) -> Vec<u8> {
+/// An object as JSON.
+pub(in crate::http) fn encode(ty: &TypeRef, value: &Value) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
     Schema::builtin().encode(ty, value, &mut out);
     out

@@ -1,0 +1,131 @@
+//! The connections of a port, and which one has to go for another.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use http_body::{Frame, SizeHint};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+/// The connections of a port.
+#[derive(Debug, Default)]
+pub(super) struct Connections(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    arrivals: u64,
+    open: HashMap<u64, Arc<Connection>>,
+}
+
+/// A connection that is open.
+#[derive(Debug)]
+pub(super) struct Connection {
+    /// Requests under way, the bodies of their answers included.
+    requests: AtomicUsize,
+    idle_since: Mutex<Instant>,
+    leave: Notify,
+}
+
+/// The place of a connection in the list, which it leaves when this goes.
+#[derive(Debug)]
+pub(super) struct Open {
+    connections: Arc<Connections>,
+    number: u64,
+    pub(super) connection: Arc<Connection>,
+}
+
+/// A request under way.
+#[derive(Debug)]
+pub(super) struct Busy(Arc<Connection>);
+
+impl Connections {
+    /// Adds one.
+    pub(super) fn open(self: &Arc<Self>) -> Open {
+        let connection = Arc::new(Connection {
+            requests: AtomicUsize::new(0),
+            idle_since: Mutex::new(Instant::now()),
+            leave: Notify::new(),
+        });
+        let mut table = self.0.lock();
+        table.arrivals += 1;
+        let number = table.arrivals;
+        table.open.insert(number, Arc::clone(&connection));
+        Open {
+            connections: Arc::clone(self),
+            number,
+            connection,
+        }
+    }
+
+    /// Asks the one that has been idle for longest to leave, if any is idle.
+    pub(super) fn make_room(&self) {
+        let table = self.0.lock();
+        let idle = table
+            .open
+            .values()
+            .filter(|connection| connection.requests.load(Ordering::Relaxed) == 0);
+        if let Some(oldest) = idle.min_by_key(|connection| *connection.idle_since.lock()) {
+            oldest.leave.notify_one();
+        }
+    }
+}
+
+impl Connection {
+    /// A request begins.
+    pub(super) fn busy(self: &Arc<Self>) -> Busy {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        Busy(Arc::clone(self))
+    }
+
+    /// Resolves when this connection has to go for another.
+    pub(super) async fn asked_to_leave(&self) {
+        self.leave.notified().await;
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.connections.0.lock().open.remove(&self.number);
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        *self.0.idle_since.lock() = Instant::now();
+        self.0.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// The body of an answer, with which its request ends.
+    #[derive(Debug)]
+    pub(super) struct Last<B> {
+        #[pin]
+        pub(super) body: B,
+        pub(super) busy: Busy,
+    }
+}
+
+impl<B: http_body::Body> http_body::Body for Last<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        self.project().body.poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -321,7 +321,7 @@ fn show(
 ) -> std::io::Result<()> {
     let role = match event.kind {
         EventKind::Started { workers, .. } => {
-            screen.start_progress(workers, title.to_owned());
+            screen.start_progress(workers as u64, title.to_owned());
             Role::Plain
         }
         EventKind::Succeeded { .. } => {

@@ -78,8 +78,8 @@ impl Screen {
     }
 
     /// Begins a progress line of `total` steps, in place of the one before.
-    pub(crate) fn start_progress(&mut self, total: usize, what: String) {
-        let bar = ProgressBar::new(total as u64).with_message(what);
+    pub(crate) fn start_progress(&mut self, total: u64, what: String) {
+        let bar = ProgressBar::new(total).with_message(what);
         self.begin(bar, "{spinner} {msg} {pos}/{len} {elapsed}");
     }
 

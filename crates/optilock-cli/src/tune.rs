@@ -67,7 +67,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         seeds: args.seeds,
     };
     let mut screen = Screen::new();
-    screen.start_progress(0, format!("trying parameters for {} writers", args.workers));
+    screen.start_watch(format!("trying parameters for {} writers", args.workers));
     let tuning = tokio::task::spawn_blocking(move || tune(&contention));
     let tuned = tokio::select! {
         tuned = tuning => tuned.map_err(io::Error::from)?,

@@ -38,6 +38,7 @@ mod cleanup;
 mod crew;
 mod error;
 mod event;
+mod exact;
 mod feed;
 mod field_manager;
 pub mod history;
@@ -55,7 +56,7 @@ mod worker;
 mod workload;
 
 pub use blame::{Blame, BlameError, ObjectRef, Pair, Share, blame};
-pub use capacity::{Capacity, Measured, measure};
+pub use capacity::{Capacity, Pace, measure};
 pub use error::{
     AttemptError, CleanupError, CleanupFailure, Error, PeerProblem, ServerError, SimulateError,
     TargetError,

@@ -170,6 +170,37 @@ fn a_lost_answer_doubles_updates_of_those_who_guess_and_none_of_optilocks() {
     assert!(retry.verdict.ok && retry.updates.unknown > 0, "{retry:#?}");
 }
 
+/// The simulator that goes with AWS's article "Exponential Backoff And Jitter" (aws-samples/aws-arch-backoff-simulator, run with
+/// seed 1): ten clients, a way of 10 ms ± 2, sleeps from 5 ms to 2 s. It came to these times and numbers of writes.
+#[test]
+fn virtual_time_agrees_with_awss_simulator() {
+    const SEEDS: u64 = 40;
+    for (strategy, millis, writes) in [("full-jitter", 473.0, 38.9), ("decorrelated", 451.0, 37.7)]
+    {
+        let (mut took, mut wrote) = (0.0, 0.0);
+        for seed in 0..SEEDS {
+            let backoff = Backoff::new(1, 5 * MS).with_cap(2000 * MS);
+            let summary = run(Plan {
+                strategy: named(strategy, backoff).unwrap(),
+                leg: Leg {
+                    mean: 10 * MS,
+                    deviation: 2 * MS,
+                },
+                seed,
+                ..plan(strategy, Workload::of(Change::Counter), 10, 1)
+            });
+            took += summary.took_ns as f64 / 1e6 / SEEDS as f64;
+            wrote += summary.requests.update as f64 / SEEDS as f64;
+        }
+        assert!(
+            (wrote / writes - 1.0).abs() < 0.03,
+            "{strategy}: {wrote} writes"
+        );
+        // Whoever is last has slept for long: single runs differ much.
+        assert!((took / millis - 1.0).abs() < 0.08, "{strategy}: {took} ms");
+    }
+}
+
 #[test]
 fn an_open_loop_counts_from_the_intended_start() {
     let mut plan = plan("once", Workload::of(Change::Counter), 1, 10);

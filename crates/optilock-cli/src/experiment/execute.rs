@@ -8,7 +8,7 @@ use std::{
 };
 
 use optilock_lab::{
-    Error, Measured, Plan, RunSummary, SimulateError, Summary, Target, TargetSummary, Trial,
+    Capacity, Error, Plan, RunSummary, SimulateError, Summary, Target, TargetSummary, Trial,
     history::{Clock, History, Writer},
     measure, simulate_until,
 };
@@ -104,11 +104,14 @@ impl Session {
         };
         for (index, plan) in plans.into_iter().enumerate() {
             let history = self.history_of(&plan, index, several)?;
-            let virtual_plan = twins.as_ref().map(|twins| twins.of(&plan));
+            let virtual_plans = twins.as_ref().map(|twins| twins.of(&plan));
             let summary = self.run_one(plan, history.as_deref()).await?;
-            if let Some((twins, plan)) = twins.as_mut().zip(virtual_plan) {
-                let (virtual_summary, _) = self.simulated(plan, None).await?;
-                twins.push(summary.clone(), virtual_summary);
+            if let Some((twins, plans)) = twins.as_mut().zip(virtual_plans) {
+                let mut simulated = Vec::new();
+                for plan in plans {
+                    simulated.push(self.simulated(plan, None).await?.0);
+                }
+                twins.push(summary.clone(), simulated);
             }
             self.summary.runs.push(summary);
         }
@@ -116,7 +119,7 @@ impl Session {
     }
 
     /// What the server gets done. It takes a few seconds, which ctrl-c waits for: it cleans up behind itself.
-    async fn measured(&mut self) -> Result<Measured, Ended> {
+    async fn measured(&mut self) -> Result<Capacity, Ended> {
         let Common {
             namespace, prefix, ..
         } = &self.options;
@@ -174,9 +177,10 @@ impl Session {
 
     async fn run_one(&mut self, plan: Plan, history: Option<&Path>) -> Result<RunSummary, Ended> {
         let what = format!("{} × {}", plan.name(), plan.workers);
-        let total = plan.operations().unwrap_or(0);
-        self.screen
-            .start_progress(usize::try_from(total).unwrap_or(usize::MAX), what.clone());
+        match plan.operations() {
+            Some(total) => self.screen.start_progress(total, what.clone()),
+            None => self.screen.start_watch(what.clone()),
+        }
         let (mut summary, recorded) = match self.options.simulated {
             true => self.simulated(plan, history).await?,
             false => self.live(plan, &what, history).await?,

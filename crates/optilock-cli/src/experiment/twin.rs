@@ -1,71 +1,74 @@
-//! Every run once more in virtual time, on a server that gets as much done as the one that was measured.
+//! Every run in virtual time too, on a server that gets as much done as the one that was measured.
 
-use std::io;
+use std::{io, time::Duration};
 
-use optilock_lab::{Leg, Measured, Plan, RunSummary};
+use optilock_lab::{Capacity, Plan, RunSummary};
 
 use crate::{
     table::{Column, Group, Table},
     term::{Role, Screen},
 };
 
+/// How many twins each run has. They cost little, and a median of more says more.
+const TWINS: u64 = 4;
+
 /// Runs and their twins.
 #[derive(Debug)]
 pub(super) struct Twins {
-    measured: Measured,
-    pairs: Vec<(RunSummary, RunSummary)>,
+    capacity: Capacity,
+    families: Vec<(RunSummary, Vec<RunSummary>)>,
 }
 
 impl Twins {
-    pub(super) fn new(measured: Measured) -> Self {
+    pub(super) fn new(capacity: Capacity) -> Self {
         Self {
-            measured,
-            pairs: Vec::new(),
+            capacity,
+            families: Vec::new(),
         }
     }
 
-    /// The run's twin: with the server's own latency besides that of the network.
-    pub(super) fn of(&self, plan: &Plan) -> Plan {
-        let (network, server) = (plan.leg, self.measured.leg);
-        let deviation = network
-            .deviation
-            .as_secs_f64()
-            .hypot(server.deviation.as_secs_f64());
-        Plan {
-            leg: Leg {
-                mean: network.mean + server.mean,
-                deviation: std::time::Duration::from_secs_f64(deviation),
-            },
-            capacity: Some(self.measured.capacity),
+    /// The run's twins: each with a seed of its own.
+    pub(super) fn of(&self, plan: &Plan) -> Vec<Plan> {
+        let first = plan.seed.wrapping_mul(TWINS);
+        let twin = |turn| Plan {
+            capacity: Some(self.capacity),
+            seed: first.wrapping_add(turn),
             ..plan.clone()
-        }
+        };
+        (0..TWINS).map(twin).collect()
     }
 
-    pub(super) fn push(&mut self, run: RunSummary, twin: RunSummary) {
-        self.pairs.push((run, twin));
+    pub(super) fn push(&mut self, run: RunSummary, twins: Vec<RunSummary>) {
+        self.families.push((run, twins));
     }
 
     pub(super) fn show(&self, screen: &Screen) -> io::Result<()> {
         screen.line(Role::Plain, "")?;
         screen.table(&self.table())?;
-        let Measured { leg, capacity, .. } = self.measured;
-        let millis = |time: std::time::Duration| time.as_secs_f64() * 1e3;
+        let Capacity {
+            read,
+            refused,
+            write,
+            variation,
+        } = self.capacity;
+        let millis = |time: Duration| time.as_secs_f64() * 1e3;
         screen.text(
             Role::Plain,
             &format!(
-                "measured: {:.2} ms a way (± {:.2}); the server is busy for {:.2} ms with a read, {:.2} with a write that it \
-                 refuses and {:.2} with one that it accepts, whose answer takes {:.2} ms more",
-                millis(leg.mean),
-                millis(leg.deviation),
-                millis(capacity.read),
-                millis(capacity.refused),
-                millis(capacity.write),
-                millis(capacity.store),
+                "measured: the server is busy for {:.2} ms with a read, {:.2} with a write that it refuses and {:.2} with \
+                 one that it accepts (± {:.0} %), and the answers take {:.2}, {:.2} and {:.2} ms more",
+                millis(read.work),
+                millis(refused.work),
+                millis(write.work),
+                variation * 100.0,
+                millis(read.latency),
+                millis(refused.latency),
+                millis(write.latency),
             ),
         )
     }
 
-    /// The means over repeated runs, side by side.
+    /// The medians over repeated runs, side by side.
     fn table(&self) -> Table {
         let mut columns = vec![Column::left(&["strategy"]), Column::right(&["workers"])];
         for header in [
@@ -81,15 +84,15 @@ impl Twins {
             columns.push(Column::right(&[header]));
         }
         let rows = self
-            .pairs
+            .families
             .chunk_by(|(one, _), (next, _)| {
                 (&one.strategy, one.workers) == (&next.strategy, next.workers)
             })
-            .map(|pairs| {
-                let live = Sum::of(pairs.iter().map(|(run, _)| run));
-                let twin = Sum::of(pairs.iter().map(|(_, twin)| twin));
+            .map(|families| {
+                let live = Medians::of(&families.iter().map(|(run, _)| run));
+                let twin = Medians::of(&families.iter().flat_map(|(_, twins)| twins));
                 let off = |live: f64, twin: f64| format!("{:+.1}", (twin / live - 1.0) * 100.0);
-                let run = &pairs[0].0;
+                let run = &families[0].0;
                 vec![
                     run.strategy.clone(),
                     run.workers.to_string(),
@@ -105,7 +108,7 @@ impl Twins {
             });
         Table {
             groups: vec![Group {
-                title: "live and in virtual time:".to_owned(),
+                title: "live and in virtual time, medians:".to_owned(),
                 rows: rows.collect(),
             }],
             columns,
@@ -113,24 +116,46 @@ impl Twins {
     }
 }
 
-/// What runs came to together.
-struct Sum {
+/// What the run in the middle comes to.
+struct Medians {
     /// For each acknowledged update.
     requests: f64,
     /// The share of the updates.
     abandoned: f64,
-    /// The mean time of a run.
+    /// The time of a run.
     millis: f64,
 }
 
-impl Sum {
-    fn of<'a>(runs: impl Iterator<Item = &'a RunSummary> + Clone) -> Self {
-        let sum = |part: fn(&RunSummary) -> u64| runs.clone().map(part).sum::<u64>() as f64;
-        let applied = sum(|run| run.updates.applied);
+impl Medians {
+    fn of<'a>(runs: &(impl Iterator<Item = &'a RunSummary> + Clone)) -> Self {
+        let of = |part: fn(&RunSummary) -> f64| median(runs.clone().map(part).collect());
         Self {
-            requests: sum(|run| run.requests.total()) / applied.max(1.0),
-            abandoned: sum(|run| run.updates.abandoned) / sum(|run| run.updates.begun).max(1.0),
-            millis: sum(|run| run.took_ns) / 1e6 / runs.count().max(1) as f64,
+            requests: of(|run| run.requests.total() as f64 / run.updates.applied.max(1) as f64),
+            abandoned: of(|run| run.updates.abandoned as f64 / run.updates.begun.max(1) as f64),
+            millis: of(|run| run.took_ns as f64 / 1e6),
         }
+    }
+}
+
+/// The value in the middle, or between the two there.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => f64::NAN,
+        count if count % 2 == 0 => f64::midpoint(values[middle - 1], values[middle]),
+        _ => values[middle],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    #[test]
+    fn half_are_below_and_half_above() {
+        assert_eq!(median(vec![9.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(vec![9.0, 1.0, 2.0, 4.0]), 3.0);
+        assert!(median(Vec::new()).is_nan());
     }
 }

@@ -20,7 +20,10 @@ use parking_lot::Mutex;
 use tower::{BoxError, Service};
 
 use super::{Fault, FaultKind, Leg, draw::Draw};
-use crate::route::{Asks, Route};
+use crate::{
+    exact::Exact,
+    route::{Asks, Route},
+};
 
 /// An answer whose body may go on, as a watch does.
 pub type Answer = Response<UnsyncBoxBody<Bytes, BoxError>>;
@@ -52,6 +55,8 @@ pub struct Network {
     server: Client,
     leg: Leg,
     draw: Arc<Draw>,
+    /// The clock, where it is a simulated one.
+    exact: Option<Exact>,
     /// By path, what GETs and writes were answered last, and before that.
     versions: Option<Arc<Mutex<HashMap<String, Versions>>>>,
 }
@@ -84,8 +89,17 @@ impl Network {
         Self {
             server: server.clone(),
             leg,
+            exact: None,
             versions: faults.iter().any(is_stale).then(Arc::default),
             draw: Arc::new(Draw::new(faults, seed)),
+        }
+    }
+
+    /// The same way in a simulated world.
+    pub(crate) fn timed_by(self, exact: Option<&Exact>) -> Self {
+        Self {
+            exact: exact.cloned(),
+            ..self
         }
     }
 
@@ -111,9 +125,14 @@ impl Network {
     }
 
     async fn travel(&self) {
-        let time = self.draw.travel(self.leg);
-        if !time.is_zero() {
-            tokio::time::sleep(time).await;
+        self.sleep(self.draw.travel(self.leg)).await;
+    }
+
+    async fn sleep(&self, time: Duration) {
+        match &self.exact {
+            Some(exact) => exact.sleep(time).await,
+            None if time.is_zero() => {}
+            None => tokio::time::sleep(time).await,
         }
     }
 
@@ -159,7 +178,7 @@ impl Network {
                 Ok(Response::from_parts(parts, then_broken(vec![half])))
             }
             FaultKind::Delay => {
-                tokio::time::sleep(fault.time).await;
+                self.sleep(fault.time).await;
                 self.carry(Some(route), request).await
             }
             FaultKind::StaleRead => {
@@ -191,7 +210,7 @@ impl Network {
     fn later(&self, time: Duration, request: Request<Bytes>) {
         let network = self.clone();
         tokio::spawn(async move {
-            tokio::time::sleep(time).await;
+            network.sleep(time).await;
             if let Err(error) = network.carry(None, request).await {
                 // Whoever sent it will never know.
                 drop(error);

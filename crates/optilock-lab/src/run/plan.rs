@@ -32,7 +32,7 @@ pub struct Plan {
     pub leg: Leg,
     /// What goes wrong on the way.
     pub faults: Vec<Fault>,
-    /// What a server in virtual time gets done; everything, and at once, where there is none.
+    /// How long a server in virtual time takes; no time at all where there is none.
     pub capacity: Option<Capacity>,
     /// What all random numbers are made from.
     pub seed: u64,

@@ -3,7 +3,7 @@
 use std::future::pending;
 
 use super::{Plan, PlanError, RunSummary, Trial};
-use crate::{Error, SimulateError, Target, history::History};
+use crate::{Error, SimulateError, Target, exact::Exact, history::History};
 
 /// Runs a plan in virtual time: the same code, with a server of its own and a clock that jumps from one event to the next.
 ///
@@ -57,13 +57,12 @@ pub fn simulate_until(
             what: "virtual time",
         }));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .map_err(SimulateError::Runtime)?;
+    let exact = Exact::default();
+    let runtime = exact.runtime().map_err(SimulateError::Runtime)?;
     runtime.block_on(async {
-        let trial = Trial::new(Target::simulated(plan.seed, plan.capacity), plan)?;
+        tokio::spawn(exact.clone().drive());
+        let target = Target::simulated(plan.seed, plan.capacity, &exact);
+        let trial = Trial::new(target, plan)?;
         let outcome: Result<RunSummary, Error> = tokio::select! {
             biased;
             outcome = trial.run() => outcome,

@@ -187,7 +187,8 @@ impl Trial {
             plan.leg,
             plan.faults.iter().cloned(),
             plan.seed,
-        );
+        )
+        .timed_by(self.target.exact());
         let client = self.recorder.record(&network.client());
         let mut bystanders = JoinSet::new();
         if let Some(every) = plan.workload.foreign_every {

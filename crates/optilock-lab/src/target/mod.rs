@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use optilock_apiserver::Server;
 
-use crate::{Capacity, Error, ServerError, TargetError, history::Recorder};
+use crate::{Capacity, Error, ServerError, TargetError, exact::Exact, history::Recorder};
 
 /// How long the first question to a server may take.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(20);
@@ -32,7 +32,8 @@ pub struct Target {
     client: Client,
     address: String,
     has_controllers: Option<bool>,
-    is_simulated: bool,
+    /// The clock of a simulated one.
+    exact: Option<Exact>,
 }
 
 impl std::fmt::Debug for Target {
@@ -69,7 +70,7 @@ impl Target {
             client: connect::connect(&config).map_err(malformed)?,
             address: address.trim_end_matches('/').to_owned(),
             has_controllers: None,
-            is_simulated: false,
+            exact: None,
         })
     }
 
@@ -95,13 +96,13 @@ impl Target {
             client,
             address: address.into(),
             has_controllers,
-            is_simulated: false,
+            exact: None,
         }
     }
 
     /// A server of its own for a run in virtual time, without controllers; its randomness comes from the seed and its clock
     /// is tokio's.
-    pub(crate) fn simulated(seed: u64, capacity: Option<Capacity>) -> Self {
+    pub(crate) fn simulated(seed: u64, capacity: Option<Capacity>, exact: &Exact) -> Self {
         let start = Instant::now();
         let server = Server::builder()
             .controllers([])
@@ -113,18 +114,22 @@ impl Target {
             })
             .build();
         let client = match capacity {
-            Some(capacity) => capacity.limit(&server.client()),
+            Some(capacity) => capacity.limit(&server.client(), exact, seed),
             None => server.client(),
         };
         Self {
-            is_simulated: true,
+            exact: Some(exact.clone()),
             ..Self::from_client(client, "(simulated)", Some(false))
         }
     }
 
     /// Whether its time is tokio's and not the world's.
     pub fn is_simulated(&self) -> bool {
-        self.is_simulated
+        self.exact.is_some()
+    }
+
+    pub(crate) fn exact(&self) -> Option<&Exact> {
+        self.exact.as_ref()
     }
 
     /// The same server, with a client whose requests are recorded.

@@ -283,6 +283,38 @@ fn ctrl_c_leaves_nothing_behind_but_the_history() {
     assert_eq!(again.code, Some(0), "{again:?}");
 }
 
+#[cfg(unix)]
+#[test]
+fn ctrl_c_in_virtual_time_keeps_the_history() {
+    use rustix::process::Signal;
+
+    let directory = tempfile::tempdir().unwrap();
+    let histories = directory.path().join("histories");
+    fs::create_dir(&histories).unwrap();
+    // The first run tells when it is done, so that the second one is under way.
+    std::os::unix::fs::symlink("/dev/stderr", histories.join("001-once-1.jsonl")).unwrap();
+    let mut command = optilock(&[
+        "compare",
+        "--virtual",
+        "--strategy",
+        "once",
+        "--workers",
+        "1,200",
+        "--updates",
+        "500",
+        "--history",
+        text(&histories),
+    ]);
+    let mut child = Proxy(command.stderr(Stdio::piped()).spawn().unwrap());
+    let rest = common::after(&mut child.0, "\"version\":1");
+    common::signal(&child.0, Signal::INT);
+    rest.for_each(drop);
+    assert_eq!(child.0.wait().unwrap().code(), Some(130));
+    let kept = histories.join("002-once-200.jsonl");
+    let checked = run(&["check", text(&kept)]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+}
+
 async fn client(kubeconfig: &Path) -> Client {
     let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
     let options = KubeConfigOptions::default();

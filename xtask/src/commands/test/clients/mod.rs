@@ -1,5 +1,6 @@
 //! Clients, unmodified, play the same scenarios on both servers. `peers/README.md` is the contract.
 
+mod strategy;
 mod table;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,8 @@ struct Client {
     name: &'static str,
     source: Source,
     scenarios: &'static [&'static str],
+    /// With what in the place of its last argument, if anything, it makes updates for `optilock compare`.
+    strategy: Option<&'static str>,
 }
 
 /// Where a client comes from.
@@ -78,9 +81,10 @@ pub(super) fn run(context: &mut Context) -> Result<()> {
             for (client, command) in &ready {
                 let started = Instant::now();
                 let scenarios = client.undisturbed();
-                let mut command = again(command);
-                command.args(&scenarios).env("KUBECONFIG", kubeconfig);
-                client.play(context, command, &scenarios, target.name(), &expected);
+                let mut play = again(command);
+                play.args(&scenarios).env("KUBECONFIG", kubeconfig);
+                client.play(context, play, &scenarios, target.name(), &expected);
+                client.update(context, command, kubeconfig, target.name());
                 took(&format!("{} on {}", client.name, target.name()), started);
             }
             Ok(())

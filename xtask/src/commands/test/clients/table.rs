@@ -22,6 +22,7 @@ pub(super) const CLIENTS: [Client; 9] = [
             "leader",
             "custom",
         ],
+        strategy: Some("strategy"),
     },
     Client {
         name: "client-go 0.26",
@@ -31,6 +32,7 @@ pub(super) const CLIENTS: [Client; 9] = [
             "once", "retry", "crowd", "crud", "watch", "apply", "informer", "expired", "leader",
             "custom",
         ],
+        strategy: None,
     },
     Client {
         name: "controller-runtime",
@@ -39,11 +41,13 @@ pub(super) const CLIENTS: [Client; 9] = [
             "once", "retry", "crowd", "crud", "watch", "apply", "informer", "expired", "manager",
             "envtest",
         ],
+        strategy: Some("strategy"),
     },
     Client {
         name: "what fakes are asked",
         source: Source::Go(&FAKES, &["scenario"]),
         scenarios: &["questions"],
+        strategy: None,
     },
     Client {
         name: "Python",
@@ -68,6 +72,7 @@ pub(super) const CLIENTS: [Client; 9] = [
         scenarios: &[
             "once", "retry", "crud", "watch", "apply", "informer", "expired", "custom",
         ],
+        strategy: None,
     },
     Client {
         name: "JavaScript",
@@ -80,6 +85,7 @@ pub(super) const CLIENTS: [Client; 9] = [
         scenarios: &[
             "once", "retry", "crud", "watch", "apply", "informer", "expired", "custom",
         ],
+        strategy: None,
     },
     Client {
         name: "Java",
@@ -92,6 +98,7 @@ pub(super) const CLIENTS: [Client; 9] = [
         scenarios: &[
             "once", "retry", "crud", "watch", "apply", "informer", "expired",
         ],
+        strategy: Some("optilock.peers.OfficialStrategy"),
     },
     Client {
         name: "fabric8",
@@ -104,6 +111,7 @@ pub(super) const CLIENTS: [Client; 9] = [
         scenarios: &[
             "once", "retry", "crud", "watch", "apply", "informer", "expired",
         ],
+        strategy: Some("optilock.peers.Fabric8Strategy"),
     },
     Client {
         name: "kube-rs",
@@ -112,6 +120,7 @@ pub(super) const CLIENTS: [Client; 9] = [
             "once", "retry", "crowd", "crud", "watch", "apply", "informer", "expired", "custom",
             "manager",
         ],
+        strategy: None,
     },
 ];
 

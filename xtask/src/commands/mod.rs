@@ -15,6 +15,7 @@ mod record;
 mod schema;
 mod semver;
 mod soak;
+mod strategies;
 mod test;
 
 /// The subcommands of `cargo xtask`.
@@ -27,6 +28,8 @@ pub(crate) enum Command {
     /// Measure, without judging.
     #[command(subcommand)]
     Bench(bench::Command),
+    /// The page that sets all strategies beside each other, of runs that were measured.
+    Strategies(strategies::Args),
     /// The reference control plane: etcd, kube-apiserver and, if wanted, kube-controller-manager.
     #[command(subcommand)]
     ControlPlane(control_plane::Command),
@@ -58,6 +61,7 @@ impl Command {
             Self::Test(args) => test::run(&args),
             Self::Soak(args) => soak::run(&args),
             Self::Bench(command) => command.run(),
+            Self::Strategies(args) => strategies::run(&args),
             Self::ControlPlane(command) => command.run(),
             Self::Kubectl(command) => command.run(),
             Self::ClientGo(command) => command.run(),

@@ -23,7 +23,7 @@ const NOT_SOURCES: [&str; 3] = ["node_modules", "__pycache__", "target"];
 
 /// What is in it, and what to do with it.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(in crate::commands) struct Folder {
     /// Its name below `peers/`.
     pub(super) name: &'static str,
     /// Commands that succeed where the tool chain is there.
@@ -46,7 +46,7 @@ impl Folder {
     }
 
     /// Builds it where its sources have changed, and returns the command to run.
-    pub(super) fn build(&self, signals: &Signals) -> Result<Command> {
+    pub(in crate::commands) fn build(&self, signals: &Signals) -> Result<Command> {
         let sources = sources(&workspace::root().join("peers").join(self.name))?;
         let dir = workspace::target_dir()?.join("peers").join(self.name);
         let fingerprint = format!("{sources:?}");

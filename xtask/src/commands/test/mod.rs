@@ -15,6 +15,8 @@ mod rust;
 mod schema;
 mod target;
 
+pub(super) use pages::BROWSER;
+
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -17,7 +17,8 @@ use crate::workspace;
 /// How long making a page, or looking at one, may take.
 const LIMIT: Duration = Duration::from_secs(5 * 60);
 
-const BROWSER: Folder = Folder {
+/// Looks at pages.
+pub(in crate::commands) const BROWSER: Folder = Folder {
     name: "browser",
     tools: &[&["node", "--version"], &["npm", "--version"]],
     steps: &[&["npm", "ci", "--no-audit", "--no-fund"]],

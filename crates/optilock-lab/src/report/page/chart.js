@@ -66,6 +66,11 @@ function logAxis(chart, x, low, high, floor, show) {
   chart.append(svg("line", { x1: EDGE.left, x2: WIDE - EDGE.right, y1: floor, y2: floor, stroke: "var(--faint)" }));
 }
 
+/** How the nth line is drawn: there are fewer colours than lines may be. */
+const SERIES = 8;
+const DASHES = [null, [8, 3], [2, 2], [5, 5]];
+const series = (index) => ({ colour: `series-${index % SERIES}`, dashes: DASHES[Math.floor(index / SERIES) % DASHES.length] });
+
 /**
  * Lines over two logarithmic axes. A line is {name, points: [[x, y, text]], dashed}; `across` and `up` name the axes.
  */
@@ -98,10 +103,11 @@ function lines(all, across, up) {
   }
   chart.append(svg("text", { x: (WIDE + EDGE.left) / 2, y: high - 6, "text-anchor": "middle" }, across));
   all.forEach((line, index) => {
-    const stroke = line.dashed ? "var(--faint)" : `var(--series-${index % 8})`;
+    const { colour, dashes } = series(index);
+    const stroke = line.dashed ? "var(--faint)" : `var(--${colour})`;
     const seen = line.points.filter(([a, b]) => a > 0 && b > 0).sort((a, b) => a[0] - b[0]);
     const path = seen.map(([a, b], at) => `${at ? "L" : "M"}${x(Math.log10(a)).toFixed(1)} ${y(Math.log10(b)).toFixed(1)}`).join("");
-    chart.append(svg("path", { d: path, fill: "none", stroke, "stroke-width": 2, "stroke-dasharray": line.dashed ? "5 4" : index >= 8 ? "8 3" : null }));
+    chart.append(svg("path", { d: path, fill: "none", stroke, "stroke-width": 2, "stroke-dasharray": line.dashed ? "5 4" : (dashes?.join(" ") ?? null) }));
     if (line.dashed) return;
     for (const [a, b, text] of seen) {
       const hover = { onpointermove: (event) => tip.show(event, text), onpointerleave: tip.hide };

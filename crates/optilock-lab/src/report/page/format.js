@@ -73,7 +73,8 @@ const tip = {
 
 /** A row of coloured words. */
 function legend(entries) {
-  const item = ([name, text]) => el("li", {}, el("i", { style: `background: var(--${name})` }), text);
+  const paint = (name, dashes) => (dashes ? `repeating-linear-gradient(90deg, var(--${name}) 0 ${dashes[0]}px, transparent 0 ${dashes[0] + dashes[1]}px)` : `var(--${name})`);
+  const item = ([name, text, dashes]) => el("li", {}, el("i", { style: `background: ${paint(name, dashes)}` }), text);
   return el("ul", { class: "legend" }, entries.map(item));
 }
 

@@ -243,7 +243,7 @@ function runsView() {
   return [
     el("h2", {}, "Requests per update against the number of writers"),
     lines([...curves, ...(names.length === 1 ? [least] : [])], "writers", "requests per update"),
-    legend(names.map((name, index) => [`series-${index % 8}`, name])),
+    legend(names.map((name, index) => [series(index).colour, name, series(index).dashes])),
     el("h2", {}, "All runs"),
     table(RUN_COLUMNS, runs),
     el("h2", {}, "Where the time went"),

@@ -30,7 +30,11 @@ pub(crate) async fn compact(url: &str) -> Result<()> {
     Ok(())
 }
 
-async fn call(url: &str, path: &str, body: &Value) -> Result<Value> {
+/// Asks the etcd at `url` by its JSON gateway; its answer.
+///
+/// # Errors
+/// When it can't be reached, or refuses.
+pub async fn call(url: &str, path: &str, body: &Value) -> Result<Value> {
     let address = url.strip_prefix("http://").unwrap_or(url);
     let exchange = async || -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>> {
         let stream = TcpStream::connect(address).await?;

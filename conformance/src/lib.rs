@@ -22,10 +22,11 @@ mod yaml;
 pub use compare::{Difference, Ignored};
 pub use corpus::{Case, Topic};
 pub use error::{Error, Result};
+pub use etcd::call as ask_etcd;
 pub use known::{Judgement, KnownDifferences};
 pub use play::Player;
 pub use recording::{Played, Recording};
-pub use target::{BoxBody, InProcess, Target, Tcp};
+pub use target::{BoxBody, InProcess, Pair, Target, Tcp};
 
 /// The folder of this crate, where the corpus and the recordings are.
 fn folder() -> &'static std::path::Path {

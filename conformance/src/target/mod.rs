@@ -2,6 +2,7 @@
 
 mod in_process;
 mod kubeconfig;
+mod pair;
 mod tcp;
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 
 pub use in_process::InProcess;
+pub use pair::Pair;
 pub use tcp::Tcp;
 
 use crate::error::{Error, Result};

@@ -88,7 +88,9 @@ fn log_to_stderr(format: LogFormat) {
         .from_env_lossy();
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        // It would tell of a stderr that is gone by writing to it, and panic.
+        .log_internal_errors(false);
     match format {
         LogFormat::Text => log.with_ansi(console::colors_enabled_stderr()).init(),
         LogFormat::Json => log.json().init(),

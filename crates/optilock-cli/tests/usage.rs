@@ -66,9 +66,15 @@ fn serve() {
         (&["--listen", "127.0.0.1:99999"], &["--listen"]),
         (&["--store", "redb:"], &["--store", "redb:objects"]),
         (
-            &["--store", "etcd:http://127.0.0.1:1"],
-            &["--store", "etcd", "memory"],
+            &["--store", "etcd:127.0.0.1:1"],
+            &["--store", "http://HOST:PORT"],
         ),
+        (
+            &["--etcd-cafile", "ca.crt"],
+            &["--etcd-cafile", "--store etcd:URL"],
+        ),
+        (&["--etcd-certfile", "tls.crt"], &["--etcd-keyfile"]),
+        (&["--etcd-user", "root"], &["--etcd-password-file"]),
         (&["--store", "disk"], &["--store", "memory"]),
         (
             &["--controllers", "deployment-controller"],

@@ -104,7 +104,7 @@ impl Registry {
                     return Ok(List {
                         items,
                         revision: page.revision,
-                        continue_token: token.encode(&target.resource.storage.prefix),
+                        continue_token: token.encode(&root(target)),
                         remaining: selection.is_everything().then_some(behind),
                     });
                 }
@@ -127,8 +127,7 @@ impl Registry {
         options: &ListOptions,
     ) -> Result<(Option<u64>, Option<String>), Status> {
         if !options.continue_token.is_empty() {
-            let token =
-                Continuation::decode(&options.continue_token, &target.resource.storage.prefix)?;
+            let token = Continuation::decode(&options.continue_token, &root(target))?;
             if !matches!(options.resource_version.as_str(), "" | "0") {
                 return Err(Status::bad_request(
                     "specifying resource version is not allowed when using continue",
@@ -156,6 +155,11 @@ impl Registry {
     }
 }
 
+/// What the keys of a collection begin with. Tokens are relative to it, so that kube-apiserver can go on with them.
+fn root(target: &Target) -> String {
+    target.resource.key(&target.namespace, "")
+}
+
 /// 410 with a token that continues in the present.
 fn expired(target: &Target, start: String) -> Status {
     let token = Continuation {
@@ -163,7 +167,7 @@ fn expired(target: &Target, start: String) -> Status {
         start,
     };
     let mut status = Status::new(410, Reason::Expired, TOO_OLD_TO_CONTINUE);
-    status.continue_token = Some(token.encode(&target.resource.storage.prefix));
+    status.continue_token = Some(token.encode(&root(target)));
     status
 }
 

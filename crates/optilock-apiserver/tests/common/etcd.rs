@@ -3,6 +3,7 @@
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
@@ -20,18 +21,28 @@ pub struct Etcd {
 impl Etcd {
     /// Starts one that is empty.
     pub fn start() -> Self {
-        Self::with(&[])
+        Self::with("http", &[])
     }
 
-    /// The same with options besides.
-    pub fn with(options: &[String]) -> Self {
+    /// The same by `http` or `https`, with options besides.
+    pub fn with(scheme: &str, options: &[String]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (child, address) = spawn(&folder, "http://127.0.0.1:0", options);
-        Self {
-            url: format!("http://{address}"),
-            options: options.to_vec(),
-            child,
-            folder,
+        let mut tries = 0;
+        loop {
+            let url = format!("{scheme}://{}", free_address());
+            tries += 1;
+            match spawn(&folder, &url, options) {
+                Ok(child) => {
+                    return Self {
+                        url,
+                        options: options.to_vec(),
+                        child,
+                        folder,
+                    };
+                }
+                Err(said) if tries < 3 && said.contains("address already in use") => {}
+                Err(said) => panic!("etcd did not start: {said}"),
+            }
         }
     }
 
@@ -41,9 +52,14 @@ impl Etcd {
         self.child.wait().unwrap();
     }
 
+    /// Takes what it has on its disk away; it may not run.
+    pub fn forget(&mut self) {
+        std::fs::remove_dir_all(self.folder.path().join("data")).unwrap();
+    }
+
     /// Starts it again where it was, with what it has on its disk.
     pub fn start_again(&mut self) {
-        (self.child, _) = spawn(&self.folder, &self.url, &self.options);
+        self.child = spawn(&self.folder, &self.url, &self.options).unwrap();
     }
 }
 
@@ -55,8 +71,15 @@ impl Drop for Etcd {
     }
 }
 
-/// Starts it and waits until it says where it serves.
-fn spawn(folder: &TempDir, url: &str, options: &[String]) -> (Child, String) {
+/// A loopback address whose port was free a moment ago: etcd calls itself by the one that it is given, so that it can't be
+/// told to take any.
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}
+
+/// Starts it and waits until it says that it serves; what it says instead.
+fn spawn(folder: &TempDir, url: &str, options: &[String]) -> Result<Child, String> {
     let program = std::env::var_os("OPTILOCK_TEST_ETCD").expect(
         "OPTILOCK_TEST_ETCD has to name an etcd; `cargo xtask test --only etcd` builds one",
     );
@@ -75,17 +98,15 @@ fn spawn(folder: &TempDir, url: &str, options: &[String]) -> (Child, String) {
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut said = Vec::new();
-    let address = lines.by_ref().find_map(|line| {
-        let line = line.unwrap();
-        let address = line.contains("serving client traffic").then(|| {
-            let (_, rest) = line.split_once("\"address\":\"")?;
-            Some(rest.split_once('"')?.0.to_owned())
-        });
-        said.push(line);
-        address?
+    let serves = lines.by_ref().any(|line| {
+        said.push(line.unwrap());
+        said.last().unwrap().contains("serving client traffic")
     });
-    // What it says later is read by nobody, who needs it not; but it may not wait for a reader.
+    if !serves {
+        child.wait().unwrap();
+        return Err(said.join("\n"));
+    }
+    // Nobody needs what it says later, but it may not wait for a reader.
     thread::spawn(move || lines.for_each(drop));
-    let address = address.unwrap_or_else(|| panic!("etcd did not start: {}", said.join("\n")));
-    (child, address)
+    Ok(child)
 }

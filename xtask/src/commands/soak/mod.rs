@@ -12,6 +12,7 @@ use anyhow::{Result, ensure};
 use self::rows::{ROWS, Row};
 use crate::cargo::{self, cargo};
 use crate::control_plane::{Cluster, Options};
+use crate::peers::{ETCD, Go};
 use crate::signals::{INTERRUPTED, Signals};
 
 /// What to prove.
@@ -109,6 +110,10 @@ fn prove(args: &Args, row: &Row, size: u64, seed: u64, signals: &Signals) -> Res
         .env("OPTILOCK_SOAK_UPDATES", size.to_string())
         .env("OPTILOCK_SOAK_SEED", seed.to_string())
         .env_remove("OPTILOCK_TEST_KUBECONFIG");
+    if row.etcd {
+        command.arg("--ignored");
+        command.env("OPTILOCK_TEST_ETCD", Go::find()?.build(&ETCD)?);
+    }
     if let Some(cluster) = &cluster {
         command.env("OPTILOCK_TEST_KUBECONFIG", cluster.kubeconfig());
     }

@@ -20,6 +20,9 @@ pub(super) struct Row {
     pub(super) size: u64,
     /// Whether it runs on a control plane, whose kubeconfig is in `OPTILOCK_TEST_KUBECONFIG`.
     pub(super) live: bool,
+    /// Whether it starts etcds, of the program in `OPTILOCK_TEST_ETCD`. It is ignored in everyday tests then, and has its
+    /// share in `cargo xtask test --only etcd`.
+    pub(super) etcd: bool,
 }
 
 pub(super) const ROWS: &[Row] = &[
@@ -31,6 +34,7 @@ pub(super) const ROWS: &[Row] = &[
         test: "faults_against_strategies",
         size: 100_000,
         live: false,
+        etcd: false,
     },
     Row {
         name: "exactly-once",
@@ -40,6 +44,7 @@ pub(super) const ROWS: &[Row] = &[
         test: "soak",
         size: 1_000_000,
         live: false,
+        etcd: false,
     },
     Row {
         name: "exactly-once-live",
@@ -49,6 +54,7 @@ pub(super) const ROWS: &[Row] = &[
         test: "live",
         size: 20_000,
         live: true,
+        etcd: false,
     },
     Row {
         name: "leases",
@@ -58,6 +64,7 @@ pub(super) const ROWS: &[Row] = &[
         test: "never_two_leaders",
         size: 5_000,
         live: false,
+        etcd: false,
     },
     Row {
         name: "no-false-alarm",
@@ -67,6 +74,7 @@ pub(super) const ROWS: &[Row] = &[
         test: "a_correct_server_is_never_accused",
         size: 10_000,
         live: false,
+        etcd: false,
     },
     Row {
         name: "store-faults",
@@ -76,6 +84,7 @@ pub(super) const ROWS: &[Row] = &[
         test: "what_was_acknowledged_survives",
         size: 10_000,
         live: false,
+        etcd: false,
     },
     Row {
         name: "store-kill",
@@ -85,6 +94,17 @@ pub(super) const ROWS: &[Row] = &[
         test: "a_killed_server_loses_nothing",
         size: 1_000,
         live: false,
+        etcd: false,
+    },
+    Row {
+        name: "store-shared",
+        about: "two servers on one etcd, 64 writers, a server and etcd killed: nothing is lost or doubled",
+        package: "optilock-cli",
+        target: "store_shared",
+        test: "two_servers_on_one_etcd_lose_nothing",
+        size: 20_000,
+        live: false,
+        etcd: true,
     },
     Row {
         name: "watchers",
@@ -94,6 +114,7 @@ pub(super) const ROWS: &[Row] = &[
         test: "every_watcher_gets_every_event",
         size: 10_000,
         live: false,
+        etcd: false,
     },
     Row {
         name: "overload",
@@ -103,6 +124,7 @@ pub(super) const ROWS: &[Row] = &[
         test: "whoever_asks_little_is_served_under_overload",
         size: 60,
         live: false,
+        etcd: false,
     },
     Row {
         name: "idle-connections",
@@ -112,6 +134,7 @@ pub(super) const ROWS: &[Row] = &[
         test: "idle_connections_are_bounded",
         size: 9_000,
         live: false,
+        etcd: false,
     },
 ];
 

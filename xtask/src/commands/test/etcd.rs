@@ -11,7 +11,7 @@ use crate::cargo::{cargo, run as run_cargo};
 use crate::peers::{ETCD, Go};
 
 /// The files in the crates' `tests` folders. What needs an etcd is ignored in everyday tests.
-const TARGETS: [&str; 1] = ["store_laws"];
+const TARGETS: [&str; 4] = ["store_laws", "store_etcd", "conformance", "store_shared"];
 
 pub(super) fn run(context: &mut Context) -> Result<()> {
     let etcd = Go::find()?.build(&ETCD)?;

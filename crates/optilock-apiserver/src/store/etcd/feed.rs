@@ -1,10 +1,12 @@
 //! What keeps the state in memory like what etcd holds: everything is read once, then followed by a watch.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, Stream, StreamExt};
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -12,8 +14,8 @@ use super::super::ReadError;
 use super::super::error::Fault;
 use super::super::state::{Change, Entries, State};
 use super::api::{
-    RangeRequest, WatchCreateRequest, WatchProgressRequest, WatchRequest, WatchRequestUnion,
-    WatchResponse, revision, signed, unsigned,
+    KeyValue, RangeRequest, WatchCreateRequest, WatchProgressRequest, WatchRequest,
+    WatchRequestUnion, WatchResponse, revision, signed, unsigned,
 };
 use super::client::{CallError, Client};
 use super::error::EtcdError;
@@ -42,6 +44,24 @@ pub(super) struct Feed {
     asked: Notify,
     /// etcd holds less than it did: another history has taken the place of the one that was followed.
     rewound: Notify,
+    writing: Writing,
+}
+
+/// Values that are on their way to etcd, by key, with the JSON that they are of: it need not be made again when they come
+/// back.
+type Writing = Mutex<HashMap<Bytes, (Bytes, Bytes)>>;
+
+/// A value that is on its way to etcd until this is dropped.
+pub(super) struct Written<'a> {
+    pub(super) value: Bytes,
+    key: Bytes,
+    writing: &'a Writing,
+}
+
+impl Drop for Written<'_> {
+    fn drop(&mut self) {
+        self.writing.lock().remove(&self.key);
+    }
 }
 
 /// Why a watch has ended.
@@ -93,7 +113,33 @@ impl Feed {
             state,
             asked: Notify::new(),
             rewound: Notify::new(),
+            writing: Writing::default(),
         }
+    }
+
+    /// The value in which etcd is to hold an object.
+    pub(super) fn write(&self, key: &Bytes, json: Bytes) -> Written<'_> {
+        let value = value::encode(&json);
+        let both = (value.clone(), json);
+        self.writing.lock().insert(key.clone(), both);
+        Written {
+            value,
+            key: key.clone(),
+            writing: &self.writing,
+        }
+    }
+
+    /// What a value is here. Mostly it has been made here.
+    fn decode(&self, kv: &KeyValue) -> Result<Bytes, Unreadable> {
+        let known = match self.writing.lock().get(&kv.key) {
+            Some((value, json)) if *value == kv.value => Some(json.clone()),
+            _ => None,
+        };
+        let Some(known) = known else {
+            return value::decode(kv.value.clone());
+        };
+        debug_assert_eq!(value::decode(kv.value.clone()).as_ref(), Ok(&known));
+        Ok(known)
     }
 
     /// Waits until everything up to a revision is visible.
@@ -223,20 +269,20 @@ impl Feed {
                 continue;
             };
             newest = unsigned(kv.mod_revision);
-            let Ok(key) = std::str::from_utf8(&kv.key) else {
+            let Ok(key) = std::str::from_utf8(&kv.key).map(Arc::<str>::from) else {
                 continue;
             };
-            let held = (!deletion).then(|| match value::decode(kv.value.clone()) {
+            let held = (!deletion).then(|| match self.decode(&kv) {
                 Ok(held) => held,
                 Err(why) => {
                     // It is there, and whoever reads it is told that it is damaged.
-                    tracing::error!(%why, key, "a value in etcd can't be read");
+                    tracing::error!(%why, %key, "a value in etcd can't be read");
                     kv.value
                 }
             });
             changes.push(Change {
                 revision: newest,
-                key: key.into(),
+                key,
                 value: held,
             });
         }

@@ -6,6 +6,7 @@
 mod api;
 mod client;
 mod compact;
+mod definition;
 mod error;
 mod feed;
 mod freshness;
@@ -195,10 +196,12 @@ impl Store for EtcdStore {
             Some(_) => self.lease(key).await?,
             None => 0,
         };
-        let change = match value {
-            Some(value) => Request::Put(PutRequest {
+        // It is on its way until this returns.
+        let written = value.map(|value| self.feed.write(&name, value));
+        let change = match &written {
+            Some(written) => Request::Put(PutRequest {
                 key: name.clone(),
-                value,
+                value: written.value.clone(),
                 lease,
             }),
             None => Request::DeleteRange(DeleteRangeRequest { key: name.clone() }),

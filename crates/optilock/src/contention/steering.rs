@@ -38,14 +38,13 @@ pub(super) struct Steering {
     left: Option<u64>,
     /// How long, in seconds, nobody else was seen to write the object.
     calm: f64,
-    /// The growth of the version and the time, over the last few reads.
-    growth: f64,
-    time: f64,
     /// Attempts and conflicts, the older the less.
     attempts: f64,
     conflicts: f64,
     /// The shortest time that a successful write has taken.
     usual: Option<f64>,
+    /// The time that the first successful write has taken, until it has been taken into account.
+    first: Option<f64>,
     /// Whether a write was successful while there was contention.
     steady: bool,
     /// How many writes were refused.
@@ -75,8 +74,12 @@ struct Law {
     /// The exponent of the correction.
     gain: f64,
     /// The range that all writers are drawn to, in shortest windows: the crowd's own queue, that some
-    /// have seen at the start, would draw those to another one. None for a law that knows none.
-    common: Option<f64>,
+    /// have seen at the start, would draw those to another one.
+    common: f64,
+    /// How strongly they are drawn there.
+    drawn: f64,
+    /// The longest window that counts, in shortest ones.
+    longest_window: f64,
     /// The most that the range is multiplied or divided by at once, as logarithms. It is multiplied the
     /// more the more conflicts there were: those of a first round all meet at once and say little.
     growth: fn(u64) -> f64,
@@ -97,7 +100,9 @@ const BURST: Law = Law {
     target: 0.5,
     changes: 0.0,
     gain: 1.0,
-    common: None,
+    common: 1.0,
+    drawn: 0.0,
+    longest_window: f64::INFINITY,
     growth: |losses| (0.13 * losses as f64).min(1.4),
     shrinkage: 0.4,
     age: 1.0,
@@ -106,24 +111,33 @@ const BURST: Law = Law {
     leaving: 0.4,
 };
 
-/// For contention that lasts. Fewer requests count now, and that nobody starves: left alone, those who
-/// happen to have a short range would keep it. So all are drawn to one and the same range, the more so
-/// the more changes they have let pass, and who has met conflicts comes sooner.
+/// For contention that lasts. Fewer requests count now, and that nobody starves: x is the same for all,
+/// and what differs is the noise in what each sees of it. A range that is multiplied by it again and
+/// again wanders off, and who happens to have a short one gets all. So the corrections are weak, all are
+/// drawn to one and the same range, the more so the more changes they have let pass, and a window that
+/// was long by chance counts little: upwards goes the range in small steps, and downwards in large ones.
+/// (So it settles where x is well above its target, at about 0.3.)
 const STEADY: Law = Law {
-    target: 0.33,
+    target: 0.15,
     changes: 6.3,
-    gain: 1.35,
-    common: Some(300.0),
-    growth: |_| 1.2,
-    shrinkage: 2.5,
-    age: 0.6,
-    fixed: 0.8,
+    gain: 0.55,
+    common: 200.0,
+    drawn: 0.25,
+    longest_window: 2.5,
+    growth: |_| 0.12,
+    shrinkage: 0.6,
+    age: 0.85,
+    fixed: 0.85,
     shortest: 1.5,
     leaving: 0.0,
 };
 
 /// The time that an attempt takes, where it isn't known yet what a write takes.
 const USUAL: f64 = 12e-3;
+/// A first write that took so many times as long as others do has queued in a crowd, …
+const QUEUED: f64 = 8.0;
+/// …if it took so long, in seconds.
+const QUEUED_LEAST: f64 = 0.1;
 /// The first range, in times that the refused attempt has taken: from this…
 const FIRST_LEAST: f64 = 0.25;
 /// …to this, as that time is longer than usual, with this exponent.
@@ -131,18 +145,14 @@ const FIRST_MOST: f64 = 4.0;
 const FIRST_EXPONENT: f64 = 0.5;
 /// The longest range, in seconds.
 const LONGEST: f64 = 30.0;
-/// How strongly the ranges are drawn to the common one.
-const DRAWN: f64 = 0.5;
 /// Less than this isn't left of the range by any number of conflicts.
-const OLDEST: f64 = 0.3;
+const OLDEST: f64 = 0.45;
 /// The shortest window, in seconds: timers are no finer.
 const SHORTEST_WINDOW: f64 = 1e-3;
 /// How far x may be above and below what the own attempts met.
 const LUCK_MOST: f64 = 2.4;
 const LUCK_LEAST: f64 = 0.3;
-/// How much of the earlier changes is remembered at each read.
-const MEMORY: f64 = 0.5;
-/// The same for attempts and conflicts.
+/// How much of the earlier attempts and conflicts is remembered at each attempt.
 const OUTCOMES_MEMORY: f64 = 0.8;
 /// Nobody else has written for so many windows: contention is over.
 const CALM: f64 = 150.0;
@@ -185,6 +195,7 @@ impl Steering {
     /// An attempt starts from the newest object. `took` is none where it came without a request.
     pub(super) fn read(&mut self, now: Instant, took: Option<Duration>, version: Option<u64>) {
         self.handed = false;
+        self.used = Some(now);
         self.read = took.map(|took| took.as_secs_f64());
         if let Some((then, Some(before))) = self.look
             && let Some(version) = version
@@ -202,12 +213,25 @@ impl Steering {
     /// The write was carried out, and the object has this version now.
     pub(super) fn won(&mut self, took: Duration, version: Option<u64>) {
         let took = took.as_secs_f64();
-        self.usual = Some(self.usual.unwrap_or(took).min(took));
+        if self.usual.is_none() {
+            self.first = Some(took);
+        }
+        let usual = self.usual.unwrap_or(took).min(took);
+        self.usual = Some(usual);
         self.left = version;
         self.steady |= self.contended();
         let Some((seen, window)) = self.outcome(took, 0.0).zip(self.window) else {
             return;
         };
+        if let Some(first) = self.first.filter(|_| self.range.is_none())
+            && first > (QUEUED * usual).max(QUEUED_LEAST)
+        {
+            // We were first in a crowd's queue. The others sleep now: without this, who doesn't would
+            // have the object to itself until they are back.
+            self.first = None;
+            self.range = Some((FIRST_MOST * first).min(LONGEST));
+            return;
+        }
         self.calm += seen.time;
         let calm = self.calm >= CALM * window;
         if seen.foreign {
@@ -289,15 +313,14 @@ impl Steering {
             return;
         };
         let law = self.law();
-        let memory = if self.steady { MEMORY } else { 0.0 };
-        self.growth = self.growth * memory + seen.changes;
-        self.time = self.time * memory + seen.time;
-        let rate = self.growth / self.time.max(window);
+        let shortest = self.shortest.unwrap_or(window);
+        let counted = window.min(law.longest_window * shortest);
+        let x = seen.changes / seen.time.max(window) * counted;
         // With one more of each, a few attempts don't prove much.
         let most =
             -LUCK_MOST * (1.0 - ((self.conflicts + 1.0) / (self.attempts + 1.0)).min(0.95)).ln();
         let least = -LUCK_LEAST * (1.0 - self.conflicts / (self.attempts + 1.0)).ln();
-        let x = (rate * window).clamp(least.min(most), most).max(0.02);
+        let x = x.clamp(least.min(most), most).max(0.02);
         let certainty = match law.changes {
             0.0 => 1.0,
             enough => 1.0 - (-seen.changes / enough).exp(),
@@ -305,13 +328,12 @@ impl Steering {
         let mut correction = law.gain * ((x / law.target).ln() + x - law.target);
         // Of so many attempts e^−x succeed, and who has made them is gone.
         correction += (1.0 - law.leaving * (-x).exp()).ln();
-        if let (Some(common), Some(shortest)) = (law.common, self.shortest) {
-            correction += DRAWN * (common * shortest / range).ln();
-        }
+        correction += law.drawn * (law.common * shortest / range).ln();
         let factor = (certainty * correction)
             .clamp(-law.shrinkage, (law.growth)(self.losses))
             .exp();
-        self.range = Some((range * factor).clamp((law.shortest * window).min(LONGEST), LONGEST));
+        let least = (law.shortest * window).min(LONGEST);
+        self.range = Some((range * factor).clamp(least, LONGEST));
     }
 }
 
@@ -419,6 +441,46 @@ mod tests {
         assert!(steering.contended());
         steering.wake(now + FORGOTTEN_AFTER * 10);
         assert!(!steering.contended());
+    }
+
+    /// All the others have lost to it and sleep: nobody is seen, and nobody is in its way.
+    #[tokio::test(start_paused = true)]
+    async fn who_was_first_in_a_crowds_queue_sleeps_like_the_others() {
+        let mut steering = Steering::default();
+        let now = Instant::now();
+        steering.read(now, Some(400 * MS), Some(100));
+        steering.won(600 * MS, Some(101));
+        assert!(!steering.contended());
+        steering.read(now + 600 * MS, Some(3 * MS), Some(101));
+        steering.won(5 * MS, Some(102));
+        assert!(steering.sleep(0, 0.5) > 600 * MS, "{steering:?}");
+    }
+
+    /// A server far away takes as long each time.
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_server_is_no_crowd() {
+        let mut steering = Steering::default();
+        let mut now = Instant::now();
+        for version in 100..120 {
+            steering.read(now, Some(600 * MS), Some(version));
+            steering.won(600 * MS, Some(version + 1));
+            assert!(!steering.contended());
+            now += 1200 * MS;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_update_that_takes_long_is_no_idleness() {
+        let mut steering = beaten(100.0, 5);
+        let mut now = Instant::now();
+        steering.wake(now);
+        for attempt in 0..10 {
+            now += FORGOTTEN_AFTER;
+            steering.read(now, Some(5 * MS), Some(1_000 * attempt));
+            steering.lost(5 * MS);
+        }
+        steering.wake(now + MS);
+        assert!(steering.contended());
     }
 
     #[tokio::test(start_paused = true)]

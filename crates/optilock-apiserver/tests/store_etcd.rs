@@ -106,7 +106,7 @@ async fn values_are_those_of_kube_apiserver_and_events_have_a_lease() {
     let value = STANDARD.decode(raw(&etcd, KEY).await["value"].as_str().unwrap());
     assert!(value.unwrap().starts_with(b"k8s\0"));
     assert_eq!(raw(&etcd, KEY).await["lease"], Value::Null);
-    let event = r#"{"kind":"Event","apiVersion":"v1","metadata":{"name":"e","namespace":"default"},"involvedObject":{}}"#;
+    let event = r#"{"kind":"Event","apiVersion":"v1","metadata":{"name":"e","namespace":"default"},"involvedObject":{},"source":{},"firstTimestamp":null,"lastTimestamp":null,"eventTime":null,"reportingComponent":"","reportingInstance":""}"#;
     let key = "/registry/events/default/e";
     let made = store
         .commit(key, Expected::Absent, Some(event.into()))

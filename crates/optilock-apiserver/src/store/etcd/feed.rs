@@ -120,6 +120,8 @@ impl Feed {
     /// The value in which etcd is to hold an object.
     pub(super) fn write(&self, key: &Bytes, json: Bytes) -> Written<'_> {
         let value = value::encode(&json);
+        // Here, where it is the caller's: others read what etcd holds, and they must see the same.
+        debug_assert_eq!(value::decode(value.clone()).as_ref(), Ok(&json));
         let both = (value.clone(), json);
         self.writing.lock().insert(key.clone(), both);
         Written {
@@ -135,11 +137,7 @@ impl Feed {
             Some((value, json)) if *value == kv.value => Some(json.clone()),
             _ => None,
         };
-        let Some(known) = known else {
-            return value::decode(kv.value.clone());
-        };
-        debug_assert_eq!(value::decode(kv.value.clone()).as_ref(), Ok(&known));
-        Ok(known)
+        known.map_or_else(|| value::decode(kv.value.clone()), Ok)
     }
 
     /// Waits until everything up to a revision is visible.

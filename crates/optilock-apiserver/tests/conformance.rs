@@ -99,12 +99,8 @@ mod shared {
     use super::etcd::Etcd;
     use super::*;
 
-    /// A server on an etcd.
-    async fn server(url: &str, topic: &Topic) -> Server {
-        let mut retention = Retention::default();
-        if topic.compacts() {
-            retention.age = Duration::ZERO;
-        }
+    /// A server on an etcd. Its controllers would look after what other servers on it are asked for.
+    async fn server(url: &str, retention: Retention) -> Server {
         let options = EtcdOptions::new(url).unwrap();
         let store = EtcdStore::connect(&options, retention).await.unwrap();
         Server::builder()
@@ -119,7 +115,11 @@ mod shared {
         let etcd = Etcd::start();
         let mut found = Vec::new();
         for topic in Topic::load_all().unwrap() {
-            let server = server(&etcd.url, &topic).await;
+            let mut retention = Retention::default();
+            if topic.compacts() {
+                retention.age = Duration::ZERO;
+            }
+            let server = server(&etcd.url, retention).await;
             let target = InProcess::new(server.service()).with_etcd(&etcd.url);
             found.extend(differences_of_run(&topic, target, &topic.name).await);
         }
@@ -178,9 +178,7 @@ mod shared {
     async fn definitions_that_one_is_sent_are_served_by_the_other() {
         const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
         let (url, kubeconfig) = kube_apiserver();
-        let options = EtcdOptions::new(&url).unwrap();
-        let store = EtcdStore::connect(&options, Retention::default()).await;
-        let server = Server::builder().store(Arc::new(store.unwrap())).build();
+        let server = server(&url, Retention::default()).await;
         let ours: &dyn Target = &InProcess::new(server.service());
         let theirs: &dyn Target = &Tcp::from_kubeconfig(&kubeconfig).unwrap();
         for (group, one, other) in [
@@ -233,7 +231,7 @@ mod shared {
             if topic.compacts() || BEHIND.contains(&&*topic.name) {
                 continue;
             }
-            let server = server(&url, &topic).await;
+            let server = server(&url, Retention::default()).await;
             for first in ["ours", "theirs"] {
                 let ours = InProcess::new(server.service());
                 let theirs = Tcp::from_kubeconfig(&kubeconfig).unwrap();

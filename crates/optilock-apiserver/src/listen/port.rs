@@ -196,10 +196,14 @@ impl Port {
             };
             let (service, watcher) = (service.clone(), graceful.watcher());
             connections.spawn(async move {
-                let _place = (place, open);
-                if let Err(error) = connection.serve(service, watcher).await {
+                let ended = tokio::select! {
+                    ended = connection.serve(service, watcher) => ended,
+                    () = open.connection.asked_to_leave() => Err("it was idle, and another one came".into()),
+                };
+                if let Err(error) = ended {
                     tracing::debug!(error, "a connection ended early");
                 }
+                drop((place, open));
             });
         }
         drop(self.socket);
@@ -227,21 +231,6 @@ struct Accepted {
 impl Accepted {
     /// Serves it until it ends.
     async fn serve<S, B>(self, service: S, watcher: Watcher) -> Result<(), BoxError>
-    where
-        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-        S::Future: Send + 'static,
-        S::Error: Into<BoxError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
-        let leaving = Arc::clone(&self.connection);
-        tokio::select! {
-            ended = self.answer(service, watcher) => ended,
-            () = leaving.asked_to_leave() => Err("it was idle, and another one came".into()),
-        }
-    }
-
-    async fn answer<S, B>(self, service: S, watcher: Watcher) -> Result<(), BoxError>
     where
         S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send + 'static,

@@ -59,8 +59,8 @@ pub(crate) struct Requests {
 
 /// Where requests that are alike are counted.
 pub(crate) struct Series {
-    /// Labels and code.
-    names: [Box<str>; 8],
+    /// Of the labels, and the code.
+    values: [Box<str>; 8],
     code: u16,
     total: IntCounter,
     duration: Histogram,
@@ -76,12 +76,36 @@ impl fmt::Debug for Requests {
 
 impl fmt::Debug for Series {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Series").field(&self.names).finish()
+        f.debug_tuple("Series").field(&self.values).finish()
     }
 }
 
+/// The names of the labels, in the order of [`Labels::values`].
+const NAMES: [&str; 8] = [
+    "verb",
+    "dry_run",
+    "group",
+    "version",
+    "resource",
+    "subresource",
+    "scope",
+    "component",
+];
+
+/// The names of the labels, in the order of [`Labels::values_but_dry_run`].
+pub(super) const NAMES_BUT_DRY_RUN: [&str; 7] = but_dry_run(NAMES);
+
+/// What many metrics tell apart: all but the dry run, which is the second.
+const fn but_dry_run<T: Copy>([verb, _, a, b, c, d, e, f]: [T; 8]) -> [T; 7] {
+    [verb, a, b, c, d, e, f]
+}
+
 impl<'a> Labels<'a> {
-    fn names(&self) -> [&'a str; 8] {
+    pub(super) fn values_but_dry_run(&self) -> [&'a str; 7] {
+        but_dry_run(self.values())
+    }
+
+    fn values(&self) -> [&'a str; 8] {
         [
             self.verb,
             self.dry_run,
@@ -96,13 +120,13 @@ impl<'a> Labels<'a> {
 }
 
 impl Series {
-    fn is_for(&self, names: &[&str; 8], code: u16) -> bool {
+    fn is_for(&self, values: &[&str; 8], code: u16) -> bool {
         self.code == code
             && self
-                .names
+                .values
                 .iter()
-                .zip(names)
-                .all(|(own, name)| **own == **name)
+                .zip(values)
+                .all(|(own, value)| **own == **value)
     }
 }
 
@@ -112,26 +136,7 @@ impl Requests {
             let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
             register(registry, HistogramVec::new(options, labels))
         };
-        let all = [
-            "verb",
-            "dry_run",
-            "group",
-            "version",
-            "resource",
-            "subresource",
-            "scope",
-            "component",
-        ];
-        let plain = [
-            "verb",
-            "group",
-            "version",
-            "resource",
-            "subresource",
-            "scope",
-            "component",
-        ];
-        let counted: Vec<&str> = all.into_iter().chain(["code"]).collect();
+        let counted: Vec<&str> = NAMES.into_iter().chain(["code"]).collect();
         let total = IntCounterVec::new(
             Opts::new(
                 "apiserver_request_total",
@@ -144,19 +149,19 @@ impl Requests {
             duration: histograms(
                 "apiserver_request_duration_seconds",
                 "Response latency in seconds, by what was asked for.",
-                &all,
+                &NAMES,
                 &DURATION,
             ),
             sli: histograms(
                 "apiserver_request_sli_duration_seconds",
                 "Response latency in seconds without the time in queues, by what was asked for.",
-                &plain,
+                &NAMES_BUT_DRY_RUN,
                 &DURATION[2..],
             ),
             sizes: histograms(
                 "apiserver_response_sizes",
                 "Response size in bytes, by what was asked for.",
-                &plain,
+                &NAMES_BUT_DRY_RUN,
                 &SIZES,
             ),
             hasher: RandomState::new(),
@@ -172,10 +177,10 @@ impl Requests {
         code: u16,
         counts: impl FnOnce() -> bool,
     ) -> Option<Arc<Series>> {
-        let names = labels.names();
-        let hash = self.hasher.hash_one((&names, code));
+        let values = labels.values();
+        let hash = self.hasher.hash_one((&values, code));
         let known = self.known.read();
-        if let Some(series) = known.find(hash, |series| series.is_for(&names, code)) {
+        if let Some(series) = known.find(hash, |series| series.is_for(&values, code)) {
             return Some(Arc::clone(series));
         }
         drop(known);
@@ -184,13 +189,13 @@ impl Requests {
         }
         let series = Arc::new(self.series(labels, code));
         let rehash = |series: &Arc<Series>| {
-            let names = series.names.each_ref().map(|name| &**name);
-            self.hasher.hash_one((&names, series.code))
+            let values = series.values.each_ref().map(|value| &**value);
+            self.hasher.hash_one((&values, series.code))
         };
         let mut known = self.known.write();
         // Two may come here at a time; their children are the same.
         if known
-            .find(hash, |other| other.is_for(&names, code))
+            .find(hash, |other| other.is_for(&values, code))
             .is_none()
         {
             known.insert_unique(hash, Arc::clone(&series), rehash);
@@ -199,19 +204,17 @@ impl Requests {
     }
 
     fn series(&self, labels: &Labels<'_>, code: u16) -> Series {
-        let names = labels.names();
-        let [verb, _, rest @ ..] = names;
-        let mut plain = vec![verb];
-        plain.extend(rest);
+        let values = labels.values();
+        let plain = labels.values_but_dry_run();
         let text = code.to_string();
-        let mut counted = names.to_vec();
+        let mut counted = values.to_vec();
         counted.push(&text);
-        let is_read = matches!(verb, "GET" | "LIST" | "WATCH");
+        let is_read = matches!(labels.verb, "GET" | "LIST" | "WATCH");
         Series {
-            names: names.map(Into::into),
+            values: values.map(Into::into),
             code,
             total: self.total.with_label_values(&counted),
-            duration: self.duration.with_label_values(&names),
+            duration: self.duration.with_label_values(&values),
             sli: labels
                 .dry_run
                 .is_empty()

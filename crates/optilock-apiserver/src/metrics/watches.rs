@@ -6,7 +6,7 @@ use prometheus::{
 };
 
 use super::register;
-use super::requests::Labels;
+use super::requests::{Labels, NAMES_BUT_DRY_RUN};
 
 /// Upper ends of the buckets, in bytes: kube-apiserver's.
 const SIZES: [f64; 8] = [
@@ -31,15 +31,6 @@ pub(crate) struct WatchMeter {
 
 impl Watches {
     pub(super) fn new(registry: &Registry) -> Self {
-        let of_requests = [
-            "verb",
-            "group",
-            "version",
-            "resource",
-            "subresource",
-            "scope",
-            "component",
-        ];
         let of_events = ["group", "version", "resource"];
         let open = Opts::new(
             "apiserver_longrunning_requests",
@@ -55,7 +46,7 @@ impl Watches {
         );
         let sizes = sizes.buckets(SIZES.to_vec());
         Self {
-            open: register(registry, IntGaugeVec::new(open, &of_requests)),
+            open: register(registry, IntGaugeVec::new(open, &NAMES_BUT_DRY_RUN)),
             events: register(registry, IntCounterVec::new(events, &of_events)),
             sizes: register(registry, HistogramVec::new(sizes, &of_events)),
         }
@@ -63,28 +54,9 @@ impl Watches {
 
     /// A watch that begins.
     pub(crate) fn begin(&self, labels: &Labels<'_>) -> WatchMeter {
-        let Labels {
-            verb,
-            group,
-            version,
-            resource,
-            subresource,
-            scope,
-            component,
-            ..
-        } = *labels;
-        let open = [
-            verb,
-            group,
-            version,
-            resource,
-            subresource,
-            scope,
-            component,
-        ];
-        let open = self.open.with_label_values(&open);
+        let open = self.open.with_label_values(&labels.values_but_dry_run());
         open.inc();
-        let of_events = [group, version, resource];
+        let of_events = [labels.group, labels.version, labels.resource];
         WatchMeter {
             open,
             events: self.events.with_label_values(&of_events),

@@ -34,7 +34,7 @@ pub(crate) use auth::Authentication;
 #[cfg(feature = "tls")]
 pub(crate) use closing::{Closing, Phase};
 #[cfg(feature = "tls")]
-pub(crate) use flow::Flow;
+pub(crate) use flow::{Crowd, Flow};
 #[cfg(feature = "tls")]
 pub(crate) use service::{Guard, Peer};
 pub(crate) use shared::Shared;

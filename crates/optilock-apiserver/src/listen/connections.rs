@@ -11,9 +11,14 @@ use http_body::{Frame, SizeHint};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::http::Crowd;
+
 /// The connections of a port.
 #[derive(Debug, Default)]
-pub(super) struct Connections(Mutex<Table>);
+pub(super) struct Connections {
+    table: Mutex<Table>,
+    crowd: Crowd,
+}
 
 #[derive(Debug, Default)]
 struct Table {
@@ -28,6 +33,7 @@ pub(super) struct Connection {
     requests: AtomicUsize,
     idle_since: Mutex<Instant>,
     leave: Notify,
+    crowd: Crowd,
 }
 
 /// The place of a connection in the list, which it leaves when this goes.
@@ -43,14 +49,22 @@ pub(super) struct Open {
 pub(super) struct Busy(Arc<Connection>);
 
 impl Connections {
+    /// None so far. They, and the requests on them, are counted in the crowd.
+    pub(super) fn counted(crowd: Crowd) -> Self {
+        let table = Mutex::default();
+        Self { table, crowd }
+    }
+
     /// Adds one.
     pub(super) fn open(self: &Arc<Self>) -> Open {
         let connection = Arc::new(Connection {
             requests: AtomicUsize::new(0),
             idle_since: Mutex::new(Instant::now()),
             leave: Notify::new(),
+            crowd: self.crowd.clone(),
         });
-        let mut table = self.0.lock();
+        self.crowd.join();
+        let mut table = self.table.lock();
         table.arrivals += 1;
         let number = table.arrivals;
         table.open.insert(number, Arc::clone(&connection));
@@ -63,7 +77,7 @@ impl Connections {
 
     /// Asks the one that has been idle for longest to leave, if any is idle.
     pub(super) fn make_room(&self) {
-        let table = self.0.lock();
+        let table = self.table.lock();
         let idle = table
             .open
             .values()
@@ -78,6 +92,7 @@ impl Connection {
     /// A request begins.
     pub(super) fn busy(self: &Arc<Self>) -> Busy {
         self.requests.fetch_add(1, Ordering::Relaxed);
+        self.crowd.join();
         Busy(Arc::clone(self))
     }
 
@@ -89,7 +104,8 @@ impl Connection {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.connections.0.lock().open.remove(&self.number);
+        self.connections.table.lock().open.remove(&self.number);
+        self.connections.crowd.leave();
     }
 }
 
@@ -97,6 +113,7 @@ impl Drop for Busy {
     fn drop(&mut self) {
         *self.0.idle_since.lock() = Instant::now();
         self.0.requests.fetch_sub(1, Ordering::Relaxed);
+        self.0.crowd.leave();
     }
 }
 

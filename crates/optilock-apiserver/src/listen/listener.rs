@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::{Limits, Port};
-use crate::http::{Closing, Flow, Guard, Phase};
+use crate::http::{Closing, Crowd, Flow, Guard, Phase};
 use crate::server::Server;
 
 /// Why a port can't be served.
@@ -104,8 +104,9 @@ impl Listener {
             ..
         } = self.limits;
         let phase = watch::Sender::new(Phase::Serving);
+        let crowd = Crowd::default();
         let guard = Guard {
-            flow: Arc::new(Flow::new(reads, writes)),
+            flow: Arc::new(Flow::new(reads, writes, crowd.clone())),
             closing: Closing::by(phase.subscribe()),
         };
         let service = self.server.guarded_service(self.port.token(), guard);
@@ -118,7 +119,7 @@ impl Listener {
             phase.send_replace(Phase::Closing);
         };
         self.port
-            .answer(service, &self.limits, shutdown, close)
+            .answer(service, &self.limits, crowd, shutdown, close)
             .await;
     }
 }

@@ -29,7 +29,7 @@ use tower::{BoxError, Service, ServiceExt};
 use super::connections::{Connection, Connections, Last};
 use super::credentials::Credentials;
 use super::{Authority, Limits, ListenError};
-use crate::http::{Authentication, Peer};
+use crate::http::{Authentication, Crowd, Peer};
 use crate::status::{Reason, Status};
 
 /// A connection that has not finished its TLS handshake by then, or sent the head of a first request, is closed.
@@ -39,9 +39,10 @@ const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// Requests that one HTTP/2 connection may have open. client-go multiplexes all watches of a process.
 const MAX_STREAMS: u32 = 1000;
-/// Bytes that the head of a request may have, and fields in it: Go's HTTP server counts the former alone.
+/// Bytes that the head of a request may have, and, in HTTP/1.1, fields in it: Go's HTTP server counts the former alone. hyper clears
+/// room for all the fields that there may be with every request.
 const MAX_HEAD: usize = 1 << 20;
-const MAX_FIELDS: usize = 1000;
+const MAX_FIELDS: usize = 256;
 /// Dead HTTP/2 connections are found out by this.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// A peer that says nothing is asked whether it is there, as Go's server does: one that has vanished is found out so.
@@ -139,7 +140,8 @@ impl Port {
             }
         });
         let limits = Limits::default();
-        self.answer(guarded, &limits, shutdown, || {}).await;
+        let crowd = Crowd::default();
+        self.answer(guarded, &limits, crowd, shutdown, || {}).await;
     }
 
     /// Lets a service answer requests until `shutdown` is ready, which `closing` is then told before connections are drained.
@@ -147,6 +149,7 @@ impl Port {
         self,
         service: S,
         limits: &Limits,
+        crowd: Crowd,
         shutdown: impl Future<Output = ()>,
         closing: impl FnOnce(),
     ) where
@@ -158,7 +161,7 @@ impl Port {
     {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.credentials.tls));
         let places = Arc::new(Semaphore::new(limits.connections));
-        let all = Arc::new(Connections::default());
+        let all = Arc::new(Connections::counted(crowd));
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
         let mut shutdown = std::pin::pin!(shutdown);

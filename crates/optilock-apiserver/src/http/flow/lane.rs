@@ -82,6 +82,11 @@ impl Lane {
         }))
     }
 
+    /// As many places as one user can have.
+    pub(super) fn share(&self) -> usize {
+        self.0.share
+    }
+
     pub(super) fn load(&self) -> Load {
         let state = self.0.state.lock();
         Load {

@@ -9,14 +9,15 @@
 //! A watch has a place while it is opened, and none while it runs. Health and metrics need none: they are for
 //! whoever looks at a server that has too much to do. In process there are no such limits: the caller is the program itself.
 
+mod crowd;
 mod lane;
 
-use std::task::Poll;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
+pub(crate) use self::crowd::Crowd;
 use self::lane::Lane;
 pub(super) use self::lane::Seat;
 use super::reply::Reply;
@@ -52,6 +53,9 @@ impl Kind {
 pub(crate) struct Flow {
     reads: Option<Lane>,
     writes: Option<Lane>,
+    crowd: Crowd,
+    /// As many as there can be in the crowd without anybody waiting.
+    roomy: usize,
 }
 
 /// A request was turned away.
@@ -74,12 +78,17 @@ pub(super) struct Load {
 }
 
 impl Flow {
-    /// So many places for reads and for writes; 0 is no limit.
-    pub(crate) fn new(reads: usize, writes: usize) -> Self {
+    /// So many places for reads and for writes, 0 is no limit, of those who are in the crowd.
+    pub(crate) fn new(reads: usize, writes: usize, crowd: Crowd) -> Self {
         let lane = |places| (places > 0).then(|| Lane::new(places));
+        let lanes = [lane(reads), lane(writes)];
+        let roomy = lanes.iter().flatten().map(Lane::share).min();
+        let [reads, writes] = lanes;
         Self {
-            reads: lane(reads),
-            writes: lane(writes),
+            reads,
+            writes,
+            crowd,
+            roomy: roomy.unwrap_or(usize::MAX),
         }
     }
 
@@ -105,7 +114,12 @@ impl Flow {
                 seat.map_err(|_| TooMany)?.ok_or(TooMany)?
             }
         };
-        step_back().await;
+        // Most requests never wait for anything, so that each would be done before the next is looked at: what is too much
+        // would pile up unseen before the server, and be served in the order in which it came. Where so few are there that
+        // nobody could have to wait, that is all the same, and spares waking another thread for every request.
+        if self.crowd.size() > self.roomy {
+            tokio::task::yield_now().await;
+        }
         Ok(Some(seat))
     }
 
@@ -119,21 +133,4 @@ impl Flow {
     pub(super) fn load(&self, kind: Kind) -> Load {
         self.lane(kind).map(Lane::load).unwrap_or_default()
     }
-}
-
-/// Lets the tasks that are ready go first, once.
-///
-/// Most requests never wait for anything, so that without this each would be done before the next is looked at: what
-/// is too much would pile up unseen before the server, and be served in the order in which it came.
-async fn step_back() {
-    let mut stepped = false;
-    std::future::poll_fn(|context| {
-        if stepped {
-            return Poll::Ready(());
-        }
-        stepped = true;
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }

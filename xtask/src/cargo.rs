@@ -53,12 +53,16 @@ pub(crate) fn run(
 /// Builds the `optilock` binary as its users do, without what tests alone ask of its dependencies,
 /// in a profile of cargo's, and returns its path.
 pub(crate) fn build_optilock(signals: &Signals, profile: &str) -> Result<PathBuf> {
-    build(
-        signals,
-        profile,
-        &["--package=optilock-cli"],
-        ("bin", "optilock"),
-    )
+    let what = ["--package=optilock-cli"];
+    let [optilock] = build(signals, profile, &what, [("bin", "optilock")])?;
+    Ok(optilock)
+}
+
+/// Builds the `optilock` binary and the load client of the bench at once, so that what both need is built once.
+pub(crate) fn build_bench(signals: &Signals, profile: &str) -> Result<[PathBuf; 2]> {
+    let what = ["--package=optilock-cli", "--package=optilock-bench"];
+    let programs = [("bin", "optilock"), ("bin", "optilock-bench")];
+    build(signals, profile, &what, programs)
 }
 
 /// Builds an example of a package in a profile of cargo's, and returns its path.
@@ -69,26 +73,32 @@ pub(crate) fn build_example(
     profile: &str,
 ) -> Result<PathBuf> {
     let what = ["--package", package, "--example", example];
-    build(signals, profile, &what, ("example", example))
+    let [path] = build(signals, profile, &what, [("example", example)])?;
+    Ok(path)
 }
 
-fn build(
+fn build<const N: usize>(
     signals: &Signals,
     profile: &str,
     what: &[&str],
-    (kind, name): (&str, &str),
-) -> Result<PathBuf> {
+    programs: [(&str, &str); N],
+) -> Result<[PathBuf; N]> {
     let mut command = cargo(&["build", "--quiet"]);
     command
         .args(what)
         .args(["--profile", profile])
         .arg("--message-format=json-render-diagnostics");
-    let mut path = None;
+    let mut paths = [const { None }; N];
     let success = run(command, signals, |line| {
-        path = executable(line, kind, name).or(path.take());
+        for ((kind, name), path) in programs.into_iter().zip(&mut paths) {
+            *path = executable(line, kind, name).or(path.take());
+        }
     })?;
-    ensure!(success, "building {name} failed");
-    path.with_context(|| format!("cargo built no {kind} {name}"))
+    ensure!(success, "cargo build {} failed", what.join(" "));
+    let missing = || format!("cargo built not all of {programs:?}");
+    let paths: Option<Vec<PathBuf>> = paths.into_iter().collect();
+    let paths = paths.with_context(missing)?;
+    paths.try_into().ok().with_context(missing)
 }
 
 /// The path in cargo's message about a program.

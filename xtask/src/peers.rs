@@ -31,6 +31,13 @@ pub(crate) const ETCD: Program = Program {
     package: "./cmd/etcd",
     kubernetes: false,
 };
+/// Compare-and-swaps on an etcd.
+pub(crate) const ETCD_LOAD: Program = Program {
+    name: "etcd-load",
+    module: "control-plane",
+    package: "./cmd/etcd-load",
+    kubernetes: false,
+};
 /// The reference API server.
 pub(crate) const KUBE_APISERVER: Program = Program {
     name: "kube-apiserver",
@@ -212,8 +219,9 @@ mod tests {
 
     use super::*;
 
-    const ALL: [&Program; 10] = [
+    const ALL: [&Program; 11] = [
         &ETCD,
+        &ETCD_LOAD,
         &KUBE_APISERVER,
         &KUBE_CONTROLLER_MANAGER,
         &SETUP,

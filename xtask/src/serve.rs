@@ -1,4 +1,4 @@
-//! `optilock serve` as a process on this machine.
+//! `optilock serve`, and what stands for it, as a process on this machine.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,8 +13,6 @@ use crate::signals::Signals;
 
 /// How long it may take until it answers.
 const READY_LIMIT: Duration = Duration::from_secs(60);
-/// Name of the process in messages, and of its log.
-const NAME: &str = "optilock";
 
 /// A server on a free loopback port. It is stopped and its files are removed when this is dropped.
 #[derive(Debug)]
@@ -30,17 +28,25 @@ pub(crate) struct Serve {
 impl Serve {
     /// Starts `binary` with these arguments besides, and returns at once.
     pub(crate) fn spawn(binary: &Path, args: &[&str]) -> Result<Self> {
-        let dir = tempfile::tempdir().context("creating a folder for optilock serve")?;
+        Self::launch("optilock", |kubeconfig| {
+            let mut command = Command::new(binary);
+            command
+                .args(["serve", "--listen", "127.0.0.1:0", "--controllers", "none"])
+                .arg("--kubeconfig")
+                .arg(kubeconfig)
+                .args(args);
+            command
+        })
+    }
+
+    /// Starts a server that writes this kubeconfig once it answers, and returns at once.
+    pub(crate) fn launch(name: &str, command: impl FnOnce(&Path) -> Command) -> Result<Self> {
+        let dir = tempfile::tempdir().with_context(|| format!("creating a folder for {name}"))?;
         let kubeconfig = dir.path().join("kubeconfig");
-        let mut command = Command::new(binary);
-        command
-            .args(["serve", "--listen", "127.0.0.1:0", "--controllers", "none"])
-            .arg("--kubeconfig")
-            .arg(&kubeconfig)
-            .args(args);
+        let command = command(&kubeconfig);
         let started = Instant::now();
         Ok(Self {
-            daemon: Daemon::spawn(NAME, command, dir.path())?,
+            daemon: Daemon::spawn(name, command, dir.path())?,
             kubeconfig,
             started,
             stopped: false,
@@ -57,16 +63,17 @@ impl Serve {
             }
             if !self.daemon.is_running()? {
                 bail!(
-                    "optilock serve ended; the end of its log:\n{}",
+                    "{} ended; the end of its log:\n{}",
+                    self.name(),
                     self.daemon.log_tail()
                 );
             }
             if signals.any() {
-                bail!("interrupted while optilock serve started");
+                bail!("interrupted while {} started", self.name());
             }
             if self.started.elapsed() >= READY_LIMIT {
                 let seconds = READY_LIMIT.as_secs();
-                bail!("optilock serve wrote no kubeconfig within {seconds} s");
+                bail!("{} wrote no kubeconfig within {seconds} s", self.name());
             }
             thread::sleep(poll);
         }
@@ -80,6 +87,10 @@ impl Serve {
     /// When it was started.
     pub(crate) fn started(&self) -> Instant {
         self.started
+    }
+
+    fn name(&self) -> &str {
+        &self.daemon.record().name
     }
 
     /// Its process.
@@ -100,7 +111,7 @@ impl Drop for Serve {
             return;
         }
         if let Err(error) = self.daemon.stop() {
-            eprintln!("error: stopping optilock serve: {error:#}");
+            eprintln!("error: stopping {}: {error:#}", self.name());
         }
     }
 }

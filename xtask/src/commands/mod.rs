@@ -25,9 +25,8 @@ pub(crate) enum Command {
     Test(test::Args),
     /// Run the long proofs, as large as one likes.
     Soak(soak::Args),
-    /// Measure, without judging.
-    #[command(subcommand)]
-    Bench(bench::Command),
+    /// Measure, beside the control plane and other servers, and write docs/benchmarks.md.
+    Bench(bench::Args),
     /// The page that sets all strategies beside each other, of runs that were measured.
     Strategies(strategies::Args),
     /// The reference control plane: etcd, kube-apiserver and, if wanted, kube-controller-manager.
@@ -60,7 +59,7 @@ impl Command {
         match self {
             Self::Test(args) => test::run(&args),
             Self::Soak(args) => soak::run(&args),
-            Self::Bench(command) => command.run(),
+            Self::Bench(args) => bench::run(&args),
             Self::Strategies(args) => strategies::run(&args),
             Self::ControlPlane(command) => command.run(),
             Self::Kubectl(command) => command.run(),

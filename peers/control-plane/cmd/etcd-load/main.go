@@ -1,10 +1,10 @@
 // Command etcd-load measures compare-and-swaps per second of an etcd: the load of
 // crates/optilock-apiserver/benches/store.rs, with etcd's own client.
 //
-//	etcd-load ENDPOINT SECONDS
+//	etcd-load ENDPOINT SECONDS [LOAD...]
 //
 // Each line has the store, what is written (keys: every writer has a key of its own; key: all have one), how many
-// writers, and the rate.
+// writers, and the rate. Without a LOAD both are measured.
 package main
 
 import (
@@ -25,8 +25,8 @@ import (
 const valueBytes = 1500
 
 func main() {
-	if len(os.Args) != 3 {
-		log.Fatal("usage: etcd-load ENDPOINT SECONDS")
+	if len(os.Args) < 3 {
+		log.Fatal("usage: etcd-load ENDPOINT SECONDS [LOAD...]")
 	}
 	seconds, err := strconv.ParseFloat(os.Args[2], 64)
 	if err != nil {
@@ -37,7 +37,11 @@ func main() {
 		log.Fatal(err)
 	}
 	defer client.Close()
-	for _, load := range []string{"keys", "key"} {
+	loads := os.Args[3:]
+	if len(loads) == 0 {
+		loads = []string{"keys", "key"}
+	}
+	for _, load := range loads {
 		for _, writers := range []int{1, 8, 32, 128} {
 			rate := swaps(client, load, writers, time.Duration(seconds*float64(time.Second)))
 			fmt.Printf("etcd %s %d %.0f\n", load, writers, rate)

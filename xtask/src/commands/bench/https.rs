@@ -87,11 +87,11 @@ impl Https {
         })
     }
 
-    /// Asks for `path`.
+    /// Asks for `path`; the body of the answer, which is to come in one piece.
     ///
     /// # Errors
     /// Also when the answer isn't 200.
-    pub(super) fn get(&self, path: &str) -> Result<()> {
+    pub(super) fn get(&self, path: &str) -> Result<String> {
         let ask = || -> Result<String> {
             let tcp = TcpStream::connect(&self.address)?;
             tcp.set_nodelay(true)?;
@@ -99,7 +99,7 @@ impl Https {
             let mut stream = StreamOwned::new(tls, tcp);
             let Self { address, token, .. } = self;
             let request = format!(
-                "GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\
+                "GET {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\
                  Accept: application/json\r\nConnection: close\r\n\r\n"
             );
             stream.write_all(request.as_bytes())?;
@@ -111,6 +111,7 @@ impl Https {
         if answer.split_whitespace().nth(1) != Some("200") {
             bail!("{} answered {path} with:\n{answer}", self.address);
         }
-        Ok(())
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+        Ok(body.to_owned())
     }
 }

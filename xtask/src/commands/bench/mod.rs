@@ -1,34 +1,173 @@
 //! `cargo xtask bench`: figures. Nothing here passes or fails.
 
+mod aims;
 mod carriers;
 mod contention;
+mod figures;
 mod https;
+mod load;
+mod machine;
 mod memory;
-mod serve;
+mod page;
+mod sections;
 mod spread;
+mod subject;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use clap::builder::PossibleValuesParser;
+use serde::de::DeserializeOwned;
+
+use self::figures::{Figures, Measured};
+use self::load::Client;
+use self::machine::Machine;
+use self::sections::{SECTIONS, Section, section};
+use self::subject::{Running, Subject};
+use crate::cargo::build_bench;
+use crate::peers::Go;
+use crate::signals::{Signals, interruptible};
+use crate::workspace;
 
 /// What to measure.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    other: Option<Other>,
+    /// These sections of docs/benchmarks.md alone; the page is made of the newest figures of all.
+    #[arg(value_name = "SECTION", value_parser = names())]
+    sections: Vec<String>,
+    /// As little as shows that the bench works, and no page.
+    #[arg(long)]
+    quick: bool,
+    /// Leave out the reference control plane, and make no page.
+    #[arg(long)]
+    alone: bool,
+    /// Make the page of what was measured before, and measure nothing.
+    #[arg(long, conflicts_with_all = ["sections", "quick", "alone"])]
+    page: bool,
+    /// Cargo's profile for our side.
+    #[arg(long, default_value = "release")]
+    profile: String,
+}
+
+/// What has pages of its own.
 #[derive(Debug, clap::Subcommand)]
-pub(crate) enum Command {
-    /// How soon `optilock serve` answers after its start and what memory it takes, beside the
-    /// reference control plane.
-    Serve(serve::Args),
+enum Other {
     /// What an update costs when many contend for one object, beside client-go.
     Contention(contention::Args),
     /// What else is written because of an update that carries its op-id, with all controllers on.
     Carriers(carriers::Args),
 }
 
-impl Command {
-    pub(crate) fn run(self) -> Result<ExitCode> {
-        match self {
-            Self::Serve(args) => serve::run(&args),
-            Self::Contention(args) => contention::run(&args),
-            Self::Carriers(args) => carriers::run(&args),
+/// What sections measure with.
+#[derive(Debug)]
+struct Bench<'a> {
+    signals: &'a Signals,
+    effort: Effort,
+    optilock: PathBuf,
+    load: Client<'a>,
+    /// Whether there is a control plane.
+    control_plane: bool,
+}
+
+/// How much is done.
+#[derive(Clone, Copy, Debug)]
+struct Effort {
+    quick: bool,
+    /// How often everything is measured.
+    rounds: u32,
+    /// How often servers are started.
+    starts: u32,
+}
+
+impl Effort {
+    /// How long something is measured that usually is for so long.
+    fn of_second(self, seconds: f64) -> f64 {
+        if self.quick { seconds / 20.0 } else { seconds }
+    }
+
+    /// The same as an argument.
+    fn seconds(self, seconds: f64) -> String {
+        self.of_second(seconds).to_string()
+    }
+}
+
+impl Bench<'_> {
+    /// Those of them that there are.
+    fn subjects(&self, wanted: &[Subject]) -> Vec<Subject> {
+        let there = |subject: &Subject| self.control_plane || *subject != Subject::ControlPlane;
+        wanted.iter().copied().filter(there).collect()
+    }
+
+    /// Lets the load client drive a server.
+    fn drive<T: DeserializeOwned>(&self, server: &Running, args: &[&str]) -> Result<Vec<T>> {
+        ensure!(!self.signals.any(), "interrupted");
+        let server = server.args();
+        let mut all = args.to_vec();
+        all.extend(server.iter().map(String::as_str));
+        self.load.run(&all)
+    }
+}
+
+fn names() -> PossibleValuesParser {
+    SECTIONS
+        .iter()
+        .map(|section| section.name)
+        .collect::<Vec<_>>()
+        .into()
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    match &args.other {
+        Some(Other::Contention(args)) => contention::run(args),
+        Some(Other::Carriers(args)) => carriers::run(args),
+        None if args.page => page::write().map(|()| ExitCode::SUCCESS),
+        None => interruptible(|signals| measure(args, signals).map(|()| ExitCode::SUCCESS)),
+    }
+}
+
+fn measure(args: &Args, signals: &Signals) -> Result<()> {
+    let rounds = if args.quick { 1 } else { 3 };
+    let starts = if args.quick { 1 } else { 5 };
+    let [optilock, load] = build_bench(signals, &args.profile)?;
+    let bench = Bench {
+        signals,
+        effort: Effort {
+            quick: args.quick,
+            rounds,
+            starts,
+        },
+        optilock,
+        load: Client::new(load, signals),
+        control_plane: !args.alone && has_go(),
+    };
+    let wanted: Vec<&Section> = match &args.sections[..] {
+        [] => SECTIONS.iter().collect(),
+        names => names.iter().filter_map(|name| section(name)).collect(),
+    };
+    let machine = Machine::this(&args.profile, &workspace::target_dir()?);
+    for section in wanted {
+        eprintln!("==> {}", section.name);
+        let mut figures = Figures::default();
+        (section.run)(&bench, &mut figures)?;
+        print!("{}", page::tables(&figures));
+        let machine = machine.clone();
+        if !args.quick && bench.control_plane {
+            Measured { machine, figures }.save(section.name)?;
         }
     }
+    if args.quick || !bench.control_plane {
+        return Ok(());
+    }
+    page::write()
+}
+
+/// Whether the control plane can be had.
+fn has_go() -> bool {
+    Go::find()
+        .inspect_err(|error| eprintln!("the control plane is left out: {error:#}"))
+        .is_ok()
 }

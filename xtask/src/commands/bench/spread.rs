@@ -1,7 +1,5 @@
 //! Several measurements of one thing.
 
-use std::fmt;
-
 /// The least, the middle and the greatest of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Spread {
@@ -30,12 +28,10 @@ impl Spread {
     pub(super) fn median(self) -> f64 {
         self.median
     }
-}
 
-impl fmt::Display for Spread {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { min, median, max } = self;
-        write!(f, "{min:>9.1} {median:>9.1} {max:>9.1}")
+    /// How far the one that is farthest away is from the median, as a part of it.
+    pub(super) fn farthest(self) -> f64 {
+        (self.max - self.median).max(self.median - self.min) / self.median
     }
 }
 
@@ -49,6 +45,7 @@ mod tests {
         assert_eq!(spread(&[]), None);
         let three = spread(&[3.0, 1.0, 2.0]).unwrap();
         assert_eq!((three.min, three.median, three.max), (1.0, 2.0, 3.0));
+        assert_eq!(three.farthest(), 0.5);
         let four = spread(&[4.0, 1.0, 2.0, 3.0]).unwrap();
         assert_eq!((four.min, four.median, four.max), (1.0, 2.5, 4.0));
     }

@@ -101,6 +101,13 @@ pub(crate) const FAKES: Program = Program {
     package: "./fakes",
     kubernetes: false,
 };
+/// Asks fakes of clients what the load client of the bench asks servers.
+pub(crate) const FAKES_LOAD: Program = Program {
+    name: "fakes-load",
+    module: "controller-runtime",
+    package: "./fakes-load",
+    kubernetes: false,
+};
 /// Prints what apimachinery's `wait.Backoff` does.
 pub(crate) const CLIENT_GO_BACKOFF: Program = Program {
     name: "client-go-backoff",
@@ -219,7 +226,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [&Program; 11] = [
+    const ALL: [&Program; 12] = [
         &ETCD,
         &ETCD_LOAD,
         &KUBE_APISERVER,
@@ -229,6 +236,7 @@ mod tests {
         &CLIENT_GO,
         &CLIENT_GO_0_26,
         &CONTROLLER_RUNTIME,
+        &FAKES_LOAD,
         &CLIENT_GO_BACKOFF,
         &SCHEMA,
     ];

@@ -50,8 +50,14 @@ impl<'a> Client<'a> {
         &self.program
     }
 
-    /// Runs it with these arguments.
-    pub(super) fn run<T: DeserializeOwned>(&self, args: &[&str]) -> Result<Vec<T>> {
+    /// Runs it with the arguments of this line, none of which has a space in it.
+    pub(super) fn run<T: DeserializeOwned>(&self, line: &str) -> Result<Vec<T>> {
+        let args: Vec<_> = line.split_whitespace().collect();
+        self.figures(&args)
+    }
+
+    /// Runs it with these arguments; its figures.
+    pub(super) fn figures<T: DeserializeOwned>(&self, args: &[&str]) -> Result<Vec<T>> {
         let said = self.text(args)?;
         let lines = said.lines();
         let figures = lines.map(|line| {

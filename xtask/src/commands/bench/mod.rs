@@ -26,7 +26,7 @@ use self::machine::Machine;
 use self::sections::{SECTIONS, Section, section};
 use self::subject::{Running, Subject};
 use crate::cargo::build_bench;
-use crate::peers::Go;
+use crate::peers::{FAKES_LOAD, Go};
 use crate::signals::{Signals, interruptible};
 use crate::workspace;
 
@@ -42,6 +42,9 @@ pub(crate) struct Args {
     /// As little as shows that the bench works, and no page.
     #[arg(long)]
     quick: bool,
+    /// How often everything is measured.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
     /// Leave out the reference control plane, and make no page.
     #[arg(long)]
     alone: bool,
@@ -69,9 +72,17 @@ struct Bench<'a> {
     effort: Effort,
     optilock: PathBuf,
     load: Client<'a>,
+    /// Go's fakes, where there is a control plane.
+    fakes: Option<Client<'a>>,
     /// Whether there is a control plane.
     control_plane: bool,
 }
+
+/// What the program of the fakes calls them, and their columns.
+const FAKES: [(&str, &str); 2] = [
+    ("client-go", "client-go's fake"),
+    ("controller-runtime", "controller-runtime's fake"),
+];
 
 /// How much is done.
 #[derive(Clone, Copy, Debug)]
@@ -102,13 +113,13 @@ impl Bench<'_> {
         wanted.iter().copied().filter(there).collect()
     }
 
-    /// Lets the load client drive a server.
-    fn drive<T: DeserializeOwned>(&self, server: &Running, args: &[&str]) -> Result<Vec<T>> {
+    /// Lets the load client drive a server, with the arguments of this line besides.
+    fn drive<T: DeserializeOwned>(&self, server: &Running, line: &str) -> Result<Vec<T>> {
         ensure!(!self.signals.any(), "interrupted");
         let server = server.args();
-        let mut all = args.to_vec();
-        all.extend(server.iter().map(String::as_str));
-        self.load.run(&all)
+        let args = line.split_whitespace();
+        let args: Vec<_> = args.chain(server.iter().map(String::as_str)).collect();
+        self.load.figures(&args)
     }
 }
 
@@ -130,9 +141,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 fn measure(args: &Args, signals: &Signals) -> Result<()> {
-    let rounds = if args.quick { 1 } else { 3 };
+    let rounds = if args.quick { 1 } else { args.rounds };
     let starts = if args.quick { 1 } else { 5 };
     let [optilock, load] = build_bench(signals, &args.profile)?;
+    let control_plane = !args.alone && has_go();
+    let fakes =
+        control_plane.then(|| anyhow::Ok(Client::new(Go::find()?.build(&FAKES_LOAD)?, signals)));
     let bench = Bench {
         signals,
         effort: Effort {
@@ -142,7 +156,8 @@ fn measure(args: &Args, signals: &Signals) -> Result<()> {
         },
         optilock,
         load: Client::new(load, signals),
-        control_plane: !args.alone && has_go(),
+        fakes: fakes.transpose()?,
+        control_plane,
     };
     let wanted: Vec<&Section> = match &args.sections[..] {
         [] => SECTIONS.iter().collect(),

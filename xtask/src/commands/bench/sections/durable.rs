@@ -17,18 +17,10 @@ pub(super) fn run(bench: &Bench<'_>, figures: &mut Figures) -> Result<()> {
         .into_iter()
         .map(|subject| Running::start(subject, bench));
     let servers = servers.collect::<Result<Vec<_>>>()?;
-    let seconds = bench.effort.seconds(1.0);
+    let seconds = bench.effort.seconds(0.7);
     for _ in 0..bench.effort.rounds {
         for server in &servers {
-            let args = [
-                "load",
-                "--connections",
-                "1,8,32,128",
-                "--verb",
-                "update",
-                "--seconds",
-                &seconds,
-            ];
+            let args = format!("load --connections 1,8,32,128 --verb update --seconds {seconds}");
             for load in bench.drive::<Load>(server, &args)? {
                 let writers = writers(load.connections);
                 figures.add(UPDATES, &writers, server.subject.name(), load.per_second);
@@ -60,7 +52,7 @@ pub(super) fn etcd_swaps(
         return Ok(());
     };
     let client = Client::new(Go::find()?.build(&ETCD_LOAD)?, bench.signals);
-    let said = client.text(&[url, &bench.effort.seconds(1.0), load])?;
+    let said = client.text(&[url, &bench.effort.seconds(0.7), load])?;
     note(figures, table, &said)
 }
 
@@ -73,7 +65,7 @@ pub(super) fn store_swaps(
 ) -> Result<()> {
     let folder = folder()?;
     let path = folder.path().display().to_string();
-    let seconds = bench.effort.seconds(1.0);
+    let seconds = bench.effort.seconds(0.7);
     let args = [
         "swaps",
         "--redb",

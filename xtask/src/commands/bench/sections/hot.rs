@@ -18,22 +18,14 @@ pub(super) fn run(bench: &Bench<'_>, figures: &mut Figures) -> Result<()> {
         .into_iter()
         .map(|subject| Running::start(subject, bench));
     let servers = servers.collect::<Result<Vec<_>>>()?;
-    let seconds = bench.effort.seconds(1.0);
+    let seconds = bench.effort.seconds(0.7);
     for _ in 0..bench.effort.rounds {
         for server in &servers {
-            let args = [
-                "load",
-                "--connections",
-                "1,8,32",
-                "--verb",
-                "hot",
-                "--seconds",
-                &seconds,
-            ];
+            let args = format!("load --connections 1,8,32 --verb hot --seconds {seconds}");
             for load in bench.drive::<Load>(server, &args)? {
                 let writers = writers(load.connections);
                 figures.add(UPDATES, &writers, server.subject.name(), load.per_second);
-                let done = load.per_second * bench.effort.of_second(1.0);
+                let done = load.per_second * bench.effort.of_second(0.7);
                 figures.add(LOST, &writers, server.subject.name(), load.conflicts / done);
             }
             etcd_swaps(bench, figures, server, SWAPS, "key")?;

@@ -50,16 +50,8 @@ pub(super) fn run(bench: &Bench<'_>, figures: &mut Figures) -> Result<()> {
         // Another one, whose watchers are not lost among objects.
         let server = Running::start(subject, bench)?;
         let idle = server.megabytes()?;
-        let args = [
-            "watch",
-            "--protocol",
-            "h2",
-            "--watchers",
-            "1000",
-            "--events",
-            "1",
-        ];
-        for Watched { open_mb } in bench.drive(&server, &args)? {
+        let args = "watch --protocol h2 --watchers 1000 --events 1";
+        for Watched { open_mb } in bench.drive(&server, args)? {
             figures.add(
                 RESIDENT,
                 "1,000 watches on 10 connections, MB",
@@ -74,7 +66,6 @@ pub(super) fn run(bench: &Bench<'_>, figures: &mut Figures) -> Result<()> {
 
 /// Sees to it that there are so many Deployments.
 fn fill(bench: &Bench<'_>, server: &Running, objects: u32) -> Result<()> {
-    let objects = objects.to_string();
-    let args = ["load", "--protocol", "h2", "--listed", &objects];
+    let args = format!("load --protocol h2 --listed {objects}");
     bench.drive::<Value>(server, &args).map(drop)
 }

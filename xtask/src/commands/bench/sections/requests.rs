@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 
-use crate::commands::bench::Bench;
 use crate::commands::bench::figures::Figures;
 use crate::commands::bench::load::Load;
 use crate::commands::bench::subject::{Running, Subject};
+use crate::commands::bench::{Bench, FAKES};
 
 pub(in crate::commands::bench) const RATES: &str = "Requests a second";
 /// The row of the aims.
@@ -13,8 +13,8 @@ pub(in crate::commands::bench) const GET: &str = "GET, HTTP/1.1, 64";
 const LATENCY: &str = "Latency, median, ms";
 const TAIL: &str = "Latency, 99 of 100, ms";
 const PROCESSOR: &str = "Processor time of the server for a request, µs";
-/// The column of a server without a port.
-const IN_PROCESS: &str = "optilock in process";
+/// What stands for a protocol where there is none.
+const IN_PROCESS: &str = "in process";
 
 /// How many connections there are.
 const CONNECTIONS: &str = "1,16,64";
@@ -22,6 +22,8 @@ const CONNECTIONS: &str = "1,16,64";
 const READ: &str = "get";
 const ALL: &str = "get,update,patch,apply,create,delete";
 const LISTS: &str = "list,pages";
+/// What is done with many requests on one connection.
+const SHARED: &str = "get,update";
 
 pub(super) fn run(bench: &Bench<'_>, figures: &mut Figures) -> Result<()> {
     let subjects = bench.subjects(&[Subject::Memory, Subject::ControlPlane, Subject::Bare]);
@@ -29,101 +31,43 @@ pub(super) fn run(bench: &Bench<'_>, figures: &mut Figures) -> Result<()> {
         .into_iter()
         .map(|subject| Running::start(subject, bench));
     let servers = servers.collect::<Result<Vec<_>>>()?;
-    let (seconds, shorter) = (bench.effort.seconds(0.4), bench.effort.seconds(0.1));
+    let (seconds, shorter) = (bench.effort.seconds(0.25), bench.effort.seconds(0.1));
     let listed = if bench.effort.quick { "500" } else { "10000" };
-    // All in turn, so that what else the machine does meets them alike.
+    // All in turn, so that what else the machine does meets them alike. Long answers: once is enough.
     for round in 0..bench.effort.rounds {
+        let each =
+            |verbs: &str| format!("--connections {CONNECTIONS} --verb {verbs} --seconds {seconds}");
+        let lists = (round == 0).then(|| {
+            format!(
+                "--connections {CONNECTIONS} --verb {LISTS} --seconds {shorter} --listed {listed}"
+            )
+        });
         for server in &servers {
-            let verbs = if server.subject == Subject::Bare {
-                READ
-            } else {
-                ALL
+            let bare = server.subject == Subject::Bare;
+            let lists = lists.as_ref().filter(|_| !bare);
+            let mut ask = |protocol: &str, what: &str| -> Result<()> {
+                let loads = bench.drive(server, &format!("load --protocol {protocol} {what}"))?;
+                note(figures, server.subject.name(), name(protocol), loads);
+                Ok(())
             };
             for protocol in ["h1", "h2"] {
-                let args = [
-                    "load",
-                    "--protocol",
-                    protocol,
-                    "--connections",
-                    CONNECTIONS,
-                    "--verb",
-                    verbs,
-                    "--seconds",
-                    &seconds,
-                ];
-                note(
-                    figures,
-                    server.subject.name(),
-                    name(protocol),
-                    bench.drive(server, &args)?,
-                );
-                // Long answers: once is enough.
-                if verbs == ALL && round == 0 {
-                    let args = [
-                        "load",
-                        "--protocol",
-                        protocol,
-                        "--connections",
-                        CONNECTIONS,
-                        "--verb",
-                        LISTS,
-                        "--seconds",
-                        &shorter,
-                        "--listed",
-                        listed,
-                    ];
-                    note(
-                        figures,
-                        server.subject.name(),
-                        name(protocol),
-                        bench.drive(server, &args)?,
-                    );
-                }
+                ask(protocol, &each(if bare { READ } else { ALL }))?;
+                lists.map_or(Ok(()), |lists| ask(protocol, lists))?;
             }
-            let verbs = if verbs == ALL { "get,update" } else { verbs };
-            let args = [
-                "load",
-                "--protocol",
+            let verbs = if bare { READ } else { SHARED };
+            ask(
                 "h2",
-                "--streams",
-                "64",
-                "--verb",
-                verbs,
-                "--seconds",
-                &seconds,
-            ];
-            note(
-                figures,
-                server.subject.name(),
-                name("h2"),
-                bench.drive(server, &args)?,
-            );
+                &format!("--streams 64 --verb {verbs} --seconds {seconds}"),
+            )?;
         }
-        let args = [
-            "load",
-            "--in-process",
-            "--connections",
-            CONNECTIONS,
-            "--verb",
-            ALL,
-            "--seconds",
-            &seconds,
-        ];
-        note(figures, IN_PROCESS, "in process", bench.load.run(&args)?);
-        if round == 0 {
-            let args = [
-                "load",
-                "--in-process",
-                "--connections",
-                CONNECTIONS,
-                "--verb",
-                LISTS,
-                "--seconds",
-                &shorter,
-                "--listed",
-                listed,
-            ];
-            note(figures, IN_PROCESS, "in process", bench.load.run(&args)?);
+        for what in lists.into_iter().chain([each(ALL)]) {
+            let loads = bench.load.run(&format!("load --in-process {what}"))?;
+            note(figures, Subject::Memory.name(), IN_PROCESS, loads);
+        }
+        for (fake, column) in FAKES {
+            let Some(fakes) = &bench.fakes else { break };
+            let loads = fakes.run(&format!("{fake} {seconds} 1 16 64"))?;
+            note(figures, column, IN_PROCESS, loads);
         }
     }
     servers.into_iter().try_for_each(Running::stop)
@@ -154,13 +98,7 @@ fn row(verb: &str, protocol: &str, connections: usize, streams: usize) -> String
 
 fn note(figures: &mut Figures, column: &str, protocol: &str, loads: Vec<Load>) {
     for load in loads {
-        // One who asks in process has no protocol: the row is that of HTTP/1.1.
-        let shown = if column == IN_PROCESS {
-            "HTTP/1.1"
-        } else {
-            protocol
-        };
-        let row = row(&load.verb, shown, load.connections, load.streams);
+        let row = row(&load.verb, protocol, load.connections, load.streams);
         figures.add(RATES, &row, column, load.per_second);
         figures.add(LATENCY, &row, column, load.p50_us / 1e3);
         figures.add(TAIL, &row, column, load.p99_us / 1e3);

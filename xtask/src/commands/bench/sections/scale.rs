@@ -33,9 +33,13 @@ pub(super) fn run(bench: &Bench<'_>, figures: &mut Figures) -> Result<()> {
             break;
         }
         let path = file.display().to_string();
-        bench
-            .load
-            .run::<Value>(&["fill", "--redb", &path, "--objects", &objects.to_string()])?;
+        bench.load.figures::<Value>(&[
+            "fill",
+            "--redb",
+            &path,
+            "--objects",
+            &objects.to_string(),
+        ])?;
         let size = thousands(objects);
         for _ in 0..bench.effort.rounds {
             let server = Running::on_file(bench, &file, None)?;
@@ -43,20 +47,12 @@ pub(super) fn run(bench: &Bench<'_>, figures: &mut Figures) -> Result<()> {
             add(START, server.ready_after.as_secs_f64());
             add("memory, MB", server.megabytes()?);
             add("file, MB", fs::metadata(&file)?.len() as f64 / 1e6);
-            let args = ["load", "--verb", "get,page", "--seconds", &seconds];
+            let args = format!("load --verb get,page --seconds {seconds}");
             for load in bench.drive::<Load>(&server, &args)? {
                 let row = if load.verb == "get" { READ } else { PAGE };
                 add(row, load.p50_us / 1e3);
             }
-            let args = [
-                "load",
-                "--verb",
-                "get,update",
-                "--connections",
-                "32",
-                "--seconds",
-                &seconds,
-            ];
+            let args = format!("load --verb get,update --connections 32 --seconds {seconds}");
             for load in bench.drive::<Load>(&server, &args)? {
                 let row = if load.verb == "get" {
                     "GET/s, 32 connections"

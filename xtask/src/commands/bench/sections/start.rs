@@ -6,10 +6,10 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::Deserialize;
 
-use crate::commands::bench::Bench;
 use crate::commands::bench::figures::Figures;
 use crate::commands::bench::https::Https;
 use crate::commands::bench::subject::{Running, Subject};
+use crate::commands::bench::{Bench, FAKES};
 
 /// The tables.
 pub(in crate::commands::bench) const FIRST: &str = "Start";
@@ -42,8 +42,14 @@ pub(super) fn run(bench: &Bench<'_>, figures: &mut Figures) -> Result<()> {
         for subject in bench.subjects(&[Subject::Memory, Subject::Bare, Subject::ControlPlane]) {
             look(&Running::start(subject, bench)?, figures)?;
         }
-        for First { first_us } in bench.load.run(&["first"])? {
+        for First { first_us } in bench.load.run("first")? {
             figures.add(FIRST, IN_PROCESS, Subject::Memory.name(), first_us / 1e3);
+        }
+        for (fake, column) in FAKES {
+            let Some(fakes) = &bench.fakes else { break };
+            for First { first_us } in fakes.run(&format!("{fake} first"))? {
+                figures.add(FIRST, IN_PROCESS, column, first_us / 1e3);
+            }
         }
     }
     Ok(())

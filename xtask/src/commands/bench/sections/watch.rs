@@ -10,12 +10,36 @@ use crate::commands::bench::subject::{Running, Subject};
 
 pub(in crate::commands::bench) const DELAY: &str = "Delay from the write to the watcher, ms";
 /// The row of the aim.
-pub(in crate::commands::bench) const THOUSAND: &str = "1,000 watchers, 100 writes/s: 99 of 100";
+pub(in crate::commands::bench) const THOUSAND: &str =
+    "1,000 watchers, 10,000 events at 100/s: 99 of 100";
 const FAN_OUT: &str = "Events a second that come to watchers, the writer never pausing";
 const GROWTH: &str = "Memory of the server, MB";
 
 /// How many watch, and how much is written for them.
-const SIZES: [(u32, u32); 4] = [(1, 100), (100, 100), (1000, 100), (10_000, 10)];
+#[derive(Clone, Copy, Debug)]
+struct Size {
+    watchers: u32,
+    /// Writes a second.
+    rate: u32,
+    events: u32,
+}
+
+const SIZES: [Size; 4] = [
+    size(1, 100, 400),
+    size(100, 100, 400),
+    size(1000, 100, 400),
+    size(10_000, 10, 40),
+];
+/// What takes long, once, and of our server alone.
+const LONG: Size = size(1000, 100, 10_000);
+
+const fn size(watchers: u32, rate: u32, events: u32) -> Size {
+    Size {
+        watchers,
+        rate,
+        events,
+    }
+}
 
 /// What the load client says.
 #[derive(Debug, Deserialize)]
@@ -29,59 +53,68 @@ struct Watched {
 }
 
 pub(super) fn run(bench: &Bench<'_>, figures: &mut Figures) -> Result<()> {
-    let subjects = bench.subjects(&[Subject::Memory, Subject::ControlPlane]);
-    let mut numbers = 0;
+    let quick = bench.effort.quick;
     for _ in 0..bench.effort.rounds {
-        for &subject in &subjects {
+        for subject in bench.subjects(&[Subject::Memory, Subject::ControlPlane]) {
             let server = Running::start(subject, bench)?;
-            let column = subject.name();
-            for (watchers, rate) in SIZES {
-                if bench.effort.quick && watchers > 100 {
-                    continue;
-                }
-                let mut watch = |rate: u32, events: u32| {
-                    numbers += 1;
-                    let [watchers, rate, events] = [watchers, rate, events].map(|n| n.to_string());
-                    let namespace = format!("watched-{numbers}");
-                    let args = [
-                        "watch",
-                        "--protocol",
-                        "h2",
-                        "--watchers",
-                        &watchers,
-                        "--rate",
-                        &rate,
-                        "--events",
-                        &events,
-                        "--namespace",
-                        &namespace,
-                    ];
-                    bench.drive::<Watched>(&server, &args)
-                };
-                let seconds = if bench.effort.quick { 1 } else { 4 };
-                for watched in watch(rate, rate * seconds)? {
-                    let row = |what: &str| {
-                        format!(
-                            "{} watchers, {rate} writes/s: {what}",
-                            thousands(watchers.into())
-                        )
-                    };
-                    figures.add(DELAY, &row("median"), column, watched.p50_us / 1e3);
-                    figures.add(DELAY, &row("99 of 100"), column, watched.p99_us / 1e3);
-                    figures.add(DELAY, &row("longest"), column, watched.max_us / 1e3);
-                    let row =
-                        |when: &str| format!("{} watchers {when}", thousands(watchers.into()));
-                    figures.add(GROWTH, &row("wait"), column, watched.open_mb);
-                    figures.add(GROWTH, &row("have seen all events"), column, watched.end_mb);
-                }
+            for size in SIZES.iter().filter(|size| !quick || size.watchers <= 100) {
+                note(figures, subject, *size, watch(bench, &server, *size)?);
+                let watchers = size.watchers;
                 let events = (100_000 / watchers).clamp(20, 2000);
-                for watched in watch(0, events)? {
-                    let row = format!("{} watchers", thousands(watchers.into()));
-                    figures.add(FAN_OUT, &row, column, watched.events_per_second);
+                let row = format!("{} watchers", thousands(watchers.into()));
+                for watched in watch(bench, &server, self::size(watchers, 0, events))? {
+                    let rate = watched.events_per_second;
+                    figures.add(FAN_OUT, &row, subject.name(), rate);
                 }
             }
             server.stop()?;
         }
     }
+    if !quick {
+        let server = Running::start(Subject::Memory, bench)?;
+        note(figures, Subject::Memory, LONG, watch(bench, &server, LONG)?);
+        server.stop()?;
+    }
     Ok(())
+}
+
+/// Has so many watchers see so much. A server that has no rate to keep is written to without a pause.
+fn watch(bench: &Bench<'_>, server: &Running, size: Size) -> Result<Vec<Watched>> {
+    let Size {
+        watchers,
+        rate,
+        events,
+    } = size;
+    let namespace = format!("watched-{watchers}-{rate}-{events}");
+    let args = format!(
+        "watch --protocol h2 --watchers {watchers} --rate {rate} --events {events} --namespace {namespace}"
+    );
+    bench.drive(server, &args)
+}
+
+fn note(figures: &mut Figures, subject: Subject, size: Size, all: Vec<Watched>) {
+    let [watchers, events] = [size.watchers, size.events].map(|n| thousands(n.into()));
+    let load = format!("{watchers} watchers, {events} events at {}/s", size.rate);
+    for watched in all {
+        for (what, micros) in [
+            ("median", watched.p50_us),
+            ("99 of 100", watched.p99_us),
+            ("longest", watched.max_us),
+        ] {
+            figures.add(
+                DELAY,
+                &format!("{load}: {what}"),
+                subject.name(),
+                micros / 1e3,
+            );
+        }
+        for (when, megabytes) in [("before", watched.open_mb), ("after", watched.end_mb)] {
+            figures.add(
+                GROWTH,
+                &format!("{load}: {when}"),
+                subject.name(),
+                megabytes,
+            );
+        }
+    }
 }

@@ -5,13 +5,13 @@
 //! KUBECONFIG=… cargo run --release --example contend -- 500 60 combiner
 //! ```
 //!
-//! The second word is `burst`, one update a writer and all at once, or how many seconds each writer makes
-//! one update after the other. The third is how they go about it:
+//! The second word is `burst`, one update a writer and all at once, or for how many seconds each writer makes
+//! one update after the other: those count that are done by then. The third is how they go about it:
 //!
 //! - `private`: each with a client and a `Contention` of its own, as so many processes would;
 //! - `shared`: as one process, with one of each;
 //! - `fed`: each with a client and a watch of its own, and no reads;
-//! - `one-feed`: the same with one watch for all;
+//! - `one-feed`: as one process, with one watch for all;
 //! - `combiner`: as one process, through a `Combiner`;
 //! - a number: each with a client of its own, and client-go's constant backoff of so many milliseconds
 //!   with jitter 2.
@@ -37,14 +37,18 @@ const LABEL: &str = "biz-version";
 /// How a writer goes about it.
 #[derive(Clone)]
 enum Way {
-    Update(Contention<Deployment>, Option<Feed<Deployment>>),
+    Update(Contention<Deployment>),
+    Fed(Feed<Deployment>),
     Constant(Backoff),
     Combiner(Combiner<Deployment>),
 }
 
 #[derive(Default)]
 struct Sum {
+    /// All updates.
     updates: u64,
+    /// Those that were done within the seconds of a loop, or in the burst.
+    in_time: u64,
     requests: f64,
 }
 
@@ -86,10 +90,8 @@ async fn once(api: &Api<Deployment>, name: &str, way: &Way) -> Result<f64, BoxEr
             return Ok(f64::from(combined.effort.requests) / combined.members as f64);
         }
         Way::Constant(backoff) => update.backoff(*backoff).apply(count).await?,
-        Way::Update(contention, None) => update.sharing(contention).apply(count).await?,
-        Way::Update(contention, Some(feed)) => {
-            update.sharing(contention).fed_by(feed).apply(count).await?
-        }
+        Way::Update(contention) => update.sharing(contention).apply(count).await?,
+        Way::Fed(feed) => update.fed_by(feed).apply(count).await?,
     };
     Ok(f64::from(updated.effort.requests))
 }
@@ -140,14 +142,14 @@ async fn contend(
             false => stage.clone(),
         };
         let way = match how {
-            "private" => Way::Update(Contention::default(), None),
-            "shared" => Way::Update(contention.clone(), None),
+            "private" => Way::Update(Contention::default()),
+            "shared" => Way::Update(contention.clone()),
             "fed" => {
                 let feed = Feed::default();
                 follow(api.clone(), name.to_owned(), feed.clone()).await?;
-                Way::Update(Contention::default(), Some(feed))
+                Way::Fed(feed)
             }
-            "one-feed" => Way::Update(Contention::default(), Some(feed.clone())),
+            "one-feed" => Way::Fed(feed.clone()),
             "combiner" => Way::Combiner(combiner.clone()),
             milliseconds => {
                 let constant = Duration::from_millis(milliseconds.parse()?);
@@ -164,7 +166,10 @@ async fn contend(
             loop {
                 sum.requests += once(&api, &name, &way).await?;
                 sum.updates += 1;
-                if seconds.is_none_or(|seconds| begun.elapsed().as_secs() >= seconds) {
+                // What is under way at the end is awaited, and not counted.
+                let over = seconds.is_some_and(|seconds| begun.elapsed().as_secs() >= seconds);
+                sum.in_time += u64::from(!over);
+                if over || seconds.is_none() {
                     return Ok::<_, BoxError>(sum);
                 }
             }
@@ -176,11 +181,15 @@ async fn contend(
     while let Some(sum) = tasks.join_next().await {
         sums.push(sum??);
     }
-    let took = begun.elapsed().as_secs_f64();
+    let took = match seconds {
+        Some(seconds) => seconds as f64,
+        None => begun.elapsed().as_secs_f64(),
+    };
 
     let updates: u64 = sums.iter().map(|sum| sum.updates).sum();
+    let in_time: u64 = sums.iter().map(|sum| sum.in_time).sum();
     let requests: f64 = sums.iter().map(|sum| sum.requests).sum();
-    let squares: u64 = sums.iter().map(|sum| sum.updates.pow(2)).sum();
+    let squares: u64 = sums.iter().map(|sum| sum.in_time.pow(2)).sum();
     let labels = stage.get(name).await?.metadata.labels.unwrap_or_default();
     if labels.get(LABEL) != Some(&updates.to_string()) {
         return Err(format!(
@@ -191,10 +200,10 @@ async fn contend(
     }
     Ok(json!({
         "updates": updates,
-        "rate": updates as f64 / took,
+        "rate": in_time as f64 / took,
         "requests": requests / updates as f64,
-        "jain": (updates as f64).powi(2) / (writers as f64 * squares as f64),
-        "least": sums.iter().map(|sum| sum.updates).min(),
+        "jain": (in_time as f64).powi(2) / (writers as f64 * squares as f64),
+        "least": sums.iter().map(|sum| sum.in_time).min(),
     }))
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use kube::{Resource, ResourceExt};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
+
+use crate::Contention;
 
 /// The newest known versions of objects, for updates to [start from](crate::Update::fed_by) instead of
 /// reading.
@@ -17,6 +19,9 @@ use tokio::time::timeout;
 /// date, and one more for each conflict, after which it waits for the version that it has lost against.
 /// Its own answers are fed back, so that the next update sees what the last one has written, however late
 /// the watch is. A feed that is silent or ends costs a read and nothing else.
+///
+/// A feed is for one kind of object in one cluster, and for one process: those of its updates that are for
+/// the same object take turns and learn from each other, as with a [`Contention`].
 ///
 /// Clones are the same feed.
 ///
@@ -52,8 +57,22 @@ use tokio::time::timeout;
 pub struct Feed<K>(Arc<Inner<K>>);
 
 struct Inner<K> {
-    objects: Mutex<HashMap<Key, Arc<K>>>,
+    objects: Mutex<Objects<K>>,
     changed: watch::Sender<()>,
+    contention: Contention<K>,
+}
+
+/// What is known.
+struct Objects<K> {
+    known: HashMap<Key, Known<K>>,
+    /// How much later than the answers to our writes the watch has told of them, the last time.
+    late: Duration,
+}
+
+struct Known<K> {
+    object: Arc<K>,
+    /// When the answer to our write has told of this version, until the watch does.
+    answered: Option<Instant>,
 }
 
 /// Namespace and name.
@@ -65,17 +84,36 @@ const PATIENCE: Duration = Duration::from_secs(1);
 impl<K: Resource> Feed<K> {
     /// There is an object, or a new version of it. An older version than the one known is ignored.
     pub fn saw(&self, object: impl Into<Arc<K>>) {
-        let object = object.into();
+        self.learnt(object.into(), None);
+    }
+
+    /// One of our writes has left this.
+    pub(crate) fn wrote(&self, object: K) {
+        self.learnt(Arc::new(object), Some(Instant::now()));
+    }
+
+    fn learnt(&self, object: Arc<K>, answered: Option<Instant>) {
         let mut objects = self.0.objects();
         let key = (object.namespace(), object.name_any());
-        let newer = objects
-            .get(&key)
-            .is_none_or(|known| is_newer(&*object, known.resource_version().as_deref()));
-        if newer {
-            objects.insert(key, object);
-            drop(objects);
-            self.0.changed.send_replace(());
+        let version = object.resource_version();
+        if let Some(known) = objects.known.get_mut(&key)
+            && !is_newer(&*object, known.object.resource_version().as_deref())
+        {
+            let late = match (known.answered, answered) {
+                (Some(first), None) if version == known.object.resource_version() => {
+                    known.answered = None;
+                    first.elapsed()
+                }
+                // The watch has told of our write before the answer did.
+                (None, Some(_)) => Duration::ZERO,
+                _ => return,
+            };
+            objects.late = late;
+            return;
         }
+        objects.known.insert(key, Known { object, answered });
+        drop(objects);
+        self.0.changed.send_replace(());
     }
 
     /// An object is gone.
@@ -83,12 +121,18 @@ impl<K: Resource> Feed<K> {
         let key = (object.namespace(), object.name_any());
         let mut objects = self.0.objects();
         // Unless it is another of the same name.
-        if objects
+        let known = &mut objects.known;
+        if known
             .get(&key)
-            .is_some_and(|known| known.uid() == object.uid())
+            .is_some_and(|known| known.object.uid() == object.uid())
         {
-            objects.remove(&key);
+            known.remove(&key);
         }
+    }
+
+    /// How much later than the answer to a write the watch tells of it, as far as is known.
+    pub(crate) fn late(&self) -> Duration {
+        self.0.objects().late
     }
 
     /// The object, in a version after the one that is `known`. None if it doesn't come soon.
@@ -102,7 +146,12 @@ impl<K: Resource> Feed<K> {
         let mut changed = self.0.changed.subscribe();
         let newer = async {
             loop {
-                let object = self.0.objects().get(&key).cloned();
+                let object = self
+                    .0
+                    .objects()
+                    .known
+                    .get(&key)
+                    .map(|known| Arc::clone(&known.object));
                 match object {
                     Some(object) if is_newer(&*object, known) => return Some(object),
                     // There is nothing to wait for unless something is known.
@@ -115,8 +164,15 @@ impl<K: Resource> Feed<K> {
     }
 }
 
+impl<K> Feed<K> {
+    /// What the updates that are fed by this share.
+    pub(crate) fn contention(&self) -> &Contention<K> {
+        &self.0.contention
+    }
+}
+
 impl<K> Inner<K> {
-    fn objects(&self) -> MutexGuard<'_, HashMap<Key, Arc<K>>> {
+    fn objects(&self) -> MutexGuard<'_, Objects<K>> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -137,8 +193,12 @@ fn is_newer<K: Resource>(object: &K, than: Option<&str>) -> bool {
 impl<K> Default for Feed<K> {
     fn default() -> Self {
         Self(Arc::new(Inner {
-            objects: Mutex::default(),
+            objects: Mutex::new(Objects {
+                known: HashMap::new(),
+                late: Duration::ZERO,
+            }),
             changed: watch::Sender::new(()),
+            contention: Contention::default(),
         }))
     }
 }
@@ -152,7 +212,7 @@ impl<K> Clone for Feed<K> {
 impl<K> Debug for Feed<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Feed")
-            .field("len", &self.0.objects().len())
+            .field("len", &self.0.objects().known.len())
             .finish()
     }
 }
@@ -188,6 +248,26 @@ mod tests {
         assert_eq!(after(&feed, None).await.as_deref(), Some("10"));
         feed.removed(&object("a", "11"));
         assert_eq!(after(&feed, None).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn how_late_the_watch_is_shows_by_our_own_writes() {
+        let feed = Feed::default();
+        feed.saw(object("a", "9"));
+        feed.wrote(object("a", "10"));
+        tokio::time::advance(Duration::from_millis(7)).await;
+        // Of the others' it doesn't show.
+        feed.saw(object("a", "9"));
+        assert_eq!(feed.late(), Duration::ZERO);
+        feed.saw(object("a", "10"));
+        assert_eq!(feed.late(), Duration::from_millis(7));
+        // A watch that starts again tells it once more.
+        tokio::time::advance(Duration::from_secs(7)).await;
+        feed.saw(object("a", "10"));
+        assert_eq!(feed.late(), Duration::from_millis(7));
+        feed.saw(object("a", "11"));
+        feed.wrote(object("a", "11"));
+        assert_eq!(feed.late(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

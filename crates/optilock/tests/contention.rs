@@ -379,3 +379,37 @@ async fn what_a_watch_tells_needs_no_read() {
     assert_eq!((effort.requests, effort.conflicts), (3, 1));
     assert_eq!(fake.n(), "4");
 }
+
+/// Writers that share nothing but the object tell each other in it.
+#[tokio::test(start_paused = true)]
+async fn what_a_write_tells_is_heard_by_the_others() {
+    let fake = Fake::new()
+        .latency([Duration::from_millis(1)])
+        .work(Work::of_a_small_machine());
+    let begun = Instant::now();
+    let mut tasks = JoinSet::new();
+    for writer in 0..20_u64 {
+        let api = api(&fake);
+        tasks.spawn(async move {
+            let contention = Contention::default();
+            let mut random = StdRng::seed_from_u64(writer);
+            let mut told = Duration::ZERO;
+            while begun.elapsed() < Duration::from_secs(20) {
+                let update = update(&api, "counter").sharing(&contention);
+                let updated = update
+                    .random(|| random.random())
+                    .apply(count)
+                    .await
+                    .unwrap();
+                let ops = &updated.object.metadata.annotations.unwrap()["optilock.dev/ops"];
+                let (ids, range) = ops.split_once('~').unwrap_or((ops, "0"));
+                assert!(ids.ends_with(updated.op_id.as_str()), "{ops}");
+                told = Duration::from_millis(range.parse().unwrap());
+            }
+            told
+        });
+    }
+    let told = tasks.join_all().await;
+    let (least, most) = (told.iter().min().unwrap(), told.iter().max().unwrap());
+    assert!(!least.is_zero() && *most < 2 * *least, "{told:?}");
+}

@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub(crate) use shared::Contended;
 pub use shared::Contention;
 pub(crate) use shared::Handed;
+pub(crate) use steering::Source;
 pub(crate) use turn::Turn;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::lock;
 use super::pace::Steered;
-use super::steering::Steering;
+use super::steering::{Source, Steering};
 use super::turn::{Turn, Turnstile};
 
 /// What the updates of one process know of the objects that they contend for, so that they don't fight
@@ -219,10 +219,20 @@ impl<K> Contended<K> {
         self.steering().handed();
     }
 
-    /// The object was read. `took` is none where it came without a request.
-    pub(crate) fn read(&self, took: Option<Duration>, version: &str) {
+    /// There is an object to start from, which is the newest as far as we know.
+    pub(crate) fn read(&self, source: Source, version: &str) {
         self.steering()
-            .read(Instant::now(), took, version.parse().ok());
+            .read(Instant::now(), source, version.parse().ok());
+    }
+
+    /// The object tells the range of whoever has written it.
+    pub(crate) fn heard(&self, range: Duration) {
+        self.steering().heard(range);
+    }
+
+    /// The range to tell others.
+    pub(crate) fn told(&self) -> Option<Duration> {
+        self.steering().told()
     }
 
     /// The write was carried out, and the object has this version now.

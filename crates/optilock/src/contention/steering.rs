@@ -18,6 +18,10 @@ use tokio::time::Instant;
 ///
 /// The first conflict comes before anything is known but how long the write took. Where many collide,
 /// they queue, so a long answer means many: the first range grows with it.
+///
+/// Ranges are fair only if all writers have the same, but each corrects its own by what it happens to
+/// see. So a writer tells its range with each write, in the object itself, and whoever reads that moves
+/// its own a part of the way there: the ranges of writers that never meet come together.
 #[derive(Debug, Default)]
 pub(super) struct Steering {
     /// The range of the sleeps, in seconds; none while there is no contention that is known of.
@@ -26,14 +30,16 @@ pub(super) struct Steering {
     window: Option<f64>,
     /// The shortest window that has been seen: what it is when the server has no queue.
     shortest: Option<f64>,
-    /// How long the last read took, where there was one.
-    read: Option<f64>,
+    /// Where the last read's object came from.
+    source: Option<Source>,
     /// Whether the attempt under way started from an object that an earlier update has left.
     handed: bool,
     /// The last read: when, and the version that it found.
     look: Option<(Instant, Option<u64>)>,
     /// What was seen between the last two reads, until it has been taken into account.
     seen: Option<Seen>,
+    /// The range that was told last, in seconds.
+    heard: Option<f64>,
     /// The version that our last successful write has left.
     left: Option<u64>,
     /// How long, in seconds, nobody else was seen to write the object.
@@ -51,6 +57,25 @@ pub(super) struct Steering {
     losses: u64,
     /// When this was last of use.
     used: Option<Instant>,
+}
+
+/// Where the object comes from that an attempt starts from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source {
+    /// From a read that took so long. It was the newest half of that ago, as far as one can tell.
+    Read(Duration),
+    /// From a watch that tells what there is so much later than the answers to writes do.
+    Watch(Duration),
+}
+
+impl Source {
+    /// How long was waited for it, in seconds.
+    fn waited(self) -> f64 {
+        match self {
+            Self::Read(took) => took.as_secs_f64(),
+            Self::Watch(_) => 0.0,
+        }
+    }
 }
 
 /// What has happened between two reads.
@@ -73,11 +98,6 @@ struct Law {
     changes: f64,
     /// The exponent of the correction.
     gain: f64,
-    /// The range that all writers are drawn to, in shortest windows: the crowd's own queue, that some
-    /// have seen at the start, would draw those to another one.
-    common: f64,
-    /// How strongly they are drawn there.
-    drawn: f64,
     /// The longest window that counts, in shortest ones.
     longest_window: f64,
     /// The most that the range is multiplied or divided by at once, as logarithms. It is multiplied the
@@ -100,8 +120,6 @@ const BURST: Law = Law {
     target: 0.5,
     changes: 0.0,
     gain: 1.0,
-    common: 1.0,
-    drawn: 0.0,
     longest_window: f64::INFINITY,
     growth: |losses| (0.13 * losses as f64).min(1.4),
     shrinkage: 0.4,
@@ -111,27 +129,27 @@ const BURST: Law = Law {
     leaving: 0.4,
 };
 
-/// For contention that lasts. Fewer requests count now, and that nobody starves: x is the same for all,
-/// and what differs is the noise in what each sees of it. A range that is multiplied by it again and
-/// again wanders off, and who happens to have a short one gets all. So the corrections are weak, all are
-/// drawn to one and the same range, the more so the more changes they have let pass, and a window that
-/// was long by chance counts little: upwards goes the range in small steps, and downwards in large ones.
-/// (So it settles where x is well above its target, at about 0.3.)
+/// For contention that lasts. Fewer requests count now, and that nobody starves. x is the same for all,
+/// and what differs is the noise in what each sees of it, so the corrections are weak, and a window that
+/// was long by chance counts little. Upwards the range goes in small steps, and downwards in large ones:
+/// who has let too many pass comes back soon. (So it settles where x is above its target.)
 const STEADY: Law = Law {
-    target: 0.15,
+    target: 0.3,
     changes: 6.3,
-    gain: 0.55,
-    common: 200.0,
-    drawn: 0.25,
+    gain: 0.45,
     longest_window: 2.5,
     growth: |_| 0.12,
     shrinkage: 0.6,
-    age: 0.85,
-    fixed: 0.85,
+    age: 0.8,
+    fixed: 0.7,
     shortest: 1.5,
     leaving: 0.0,
 };
 
+/// The part of the way to a range that was told.
+const FOLLOWED: f64 = 0.45;
+/// The most that a told range is followed by, as a logarithm: whoever tells nonsense is soon corrected.
+const FOLLOWED_MOST: f64 = 1.0;
 /// The time that an attempt takes, where it isn't known yet what a write takes.
 const USUAL: f64 = 12e-3;
 /// A first write that took so many times as long as others do has queued in a crowd, …
@@ -189,14 +207,14 @@ impl Steering {
     /// An attempt starts from an object that an earlier update has left.
     pub(super) fn handed(&mut self) {
         self.handed = true;
-        self.read = None;
+        self.source = None;
     }
 
-    /// An attempt starts from the newest object. `took` is none where it came without a request.
-    pub(super) fn read(&mut self, now: Instant, took: Option<Duration>, version: Option<u64>) {
+    /// An attempt starts from the newest object, which came from there.
+    pub(super) fn read(&mut self, now: Instant, source: Source, version: Option<u64>) {
         self.handed = false;
         self.used = Some(now);
-        self.read = took.map(|took| took.as_secs_f64());
+        self.source = Some(source);
         if let Some((then, Some(before))) = self.look
             && let Some(version) = version
         {
@@ -208,6 +226,29 @@ impl Steering {
             });
         }
         self.look = Some((now, version));
+    }
+
+    /// The object that was read tells the range of whoever has written it.
+    pub(super) fn heard(&mut self, told: Duration) {
+        let told = told.as_secs_f64();
+        // The same again is the same writer's, or was there before: it is no news.
+        if self.heard.replace(told) == Some(told) {
+            return;
+        }
+        let (Some(range), Some(window)) = (self.range, self.window) else {
+            return;
+        };
+        // Only those who go on tell.
+        self.steady = true;
+        let way = FOLLOWED * (told / range).ln();
+        let followed = range * way.clamp(-FOLLOWED_MOST, FOLLOWED_MOST).exp();
+        self.range = Some(self.law().bounded(followed, window));
+    }
+
+    /// The range, where others do well to have the same.
+    pub(super) fn told(&self) -> Option<Duration> {
+        let range = self.range.filter(|_| self.steady)?;
+        Some(Duration::from_secs_f64(range))
     }
 
     /// The write was carried out, and the object has this version now.
@@ -262,7 +303,7 @@ impl Steering {
             return;
         }
         // Who comes first in the queue is through first, and may come back first.
-        let took = took + self.read.unwrap_or_default();
+        let took = took + self.source.map_or(0.0, Source::waited);
         let longer = took / self.usual.unwrap_or(USUAL);
         let windows = longer.powf(FIRST_EXPONENT).clamp(FIRST_LEAST, FIRST_MOST);
         self.range = Some((took.max(SHORTEST_WINDOW) * windows).min(LONGEST));
@@ -287,9 +328,10 @@ impl Steering {
     fn outcome(&mut self, took: f64, conflicts: f64) -> Option<Seen> {
         // The first read may have had to make a connection.
         let first = self.window.is_none();
-        let window = match self.read.filter(|_| !first) {
-            Some(read) => (read + took) / 2.0,
-            None => took,
+        let window = match self.source {
+            Some(Source::Read(read)) if !first => (read.as_secs_f64() + took) / 2.0,
+            Some(Source::Watch(late)) => late.as_secs_f64() + took,
+            _ => took,
         };
         let window = window.max(SHORTEST_WINDOW);
         self.shortest = Some(self.shortest.unwrap_or(window).min(window));
@@ -328,12 +370,17 @@ impl Steering {
         let mut correction = law.gain * ((x / law.target).ln() + x - law.target);
         // Of so many attempts e^−x succeed, and who has made them is gone.
         correction += (1.0 - law.leaving * (-x).exp()).ln();
-        correction += law.drawn * (law.common * shortest / range).ln();
         let factor = (certainty * correction)
             .clamp(-law.shrinkage, (law.growth)(self.losses))
             .exp();
-        let least = (law.shortest * window).min(LONGEST);
-        self.range = Some((range * factor).clamp(least, LONGEST));
+        self.range = Some(law.bounded(range * factor, window));
+    }
+}
+
+impl Law {
+    /// The range within its bounds, in seconds, as the window is.
+    fn bounded(&self, range: f64, window: f64) -> f64 {
+        range.clamp((self.shortest * window).min(LONGEST), LONGEST)
     }
 }
 
@@ -354,7 +401,7 @@ mod tests {
         let begun = now;
         for _ in 0..attempts {
             let changes = now.duration_since(begun).as_secs_f64() * changes_a_second;
-            steering.read(now, Some(5 * MS), Some(100 + changes as u64));
+            steering.read(now, Source::Read(5 * MS), Some(100 + changes as u64));
             steering.lost(5 * MS);
             now += steering.sleep(1, 0.5);
         }
@@ -392,7 +439,7 @@ mod tests {
         let mut now = Instant::now();
         for attempt in 0..40_u64 {
             now += Duration::from_secs(1);
-            steering.read(now, Some(5 * MS), Some(1_000_000 * (attempt + 1)));
+            steering.read(now, Source::Read(5 * MS), Some(1_000_000 * (attempt + 1)));
             steering.won(5 * MS, Some(1_000_000 * (attempt + 1) + 1));
         }
         assert!(!steering.contended());
@@ -404,13 +451,13 @@ mod tests {
         let mut steering = beaten(100.0, 5);
         assert!(steering.contended());
         let mut now = Instant::now() + Duration::from_secs(100);
-        steering.read(now, Some(5 * MS), Some(1_000_000));
+        steering.read(now, Source::Read(5 * MS), Some(1_000_000));
         steering.won(5 * MS, Some(1_000_001));
         // Nothing but our own writes for a while: that somebody else sleeps says little.
         for version in 1_000_001..1_000_201 {
             assert!(steering.contended() || version > 1_000_100);
             now += 5 * MS;
-            steering.read(now, Some(5 * MS), Some(version));
+            steering.read(now, Source::Read(5 * MS), Some(version));
             steering.won(5 * MS, Some(version + 1));
         }
         assert!(!steering.contended());
@@ -425,7 +472,7 @@ mod tests {
             // Every tenth time somebody else has got in.
             version += u64::from(round % 10 == 9);
             now += 10 * MS;
-            steering.read(now, Some(5 * MS), Some(version));
+            steering.read(now, Source::Read(5 * MS), Some(version));
             version += 1;
             steering.won(5 * MS, Some(version));
         }
@@ -448,10 +495,10 @@ mod tests {
     async fn who_was_first_in_a_crowds_queue_sleeps_like_the_others() {
         let mut steering = Steering::default();
         let now = Instant::now();
-        steering.read(now, Some(400 * MS), Some(100));
+        steering.read(now, Source::Read(400 * MS), Some(100));
         steering.won(600 * MS, Some(101));
         assert!(!steering.contended());
-        steering.read(now + 600 * MS, Some(3 * MS), Some(101));
+        steering.read(now + 600 * MS, Source::Read(3 * MS), Some(101));
         steering.won(5 * MS, Some(102));
         assert!(steering.sleep(0, 0.5) > 600 * MS, "{steering:?}");
     }
@@ -462,7 +509,7 @@ mod tests {
         let mut steering = Steering::default();
         let mut now = Instant::now();
         for version in 100..120 {
-            steering.read(now, Some(600 * MS), Some(version));
+            steering.read(now, Source::Read(600 * MS), Some(version));
             steering.won(600 * MS, Some(version + 1));
             assert!(!steering.contended());
             now += 1200 * MS;
@@ -476,11 +523,52 @@ mod tests {
         steering.wake(now);
         for attempt in 0..10 {
             now += FORGOTTEN_AFTER;
-            steering.read(now, Some(5 * MS), Some(1_000 * attempt));
+            steering.read(now, Source::Read(5 * MS), Some(1_000 * attempt));
             steering.lost(5 * MS);
         }
         steering.wake(now + MS);
         assert!(steering.contended());
+    }
+
+    /// Two that see the same contention and have come to different ranges tell each other.
+    #[tokio::test(start_paused = true)]
+    async fn ranges_come_together_when_they_are_told() {
+        let (mut one, mut other) = (beaten(10.0, 40), beaten(400.0, 40));
+        assert_eq!(
+            one.told(),
+            None,
+            "it isn't known yet whether the contention lasts"
+        );
+        one.won(5 * MS, None);
+        other.won(5 * MS, None);
+        let apart = range(&other) / range(&one);
+        for _ in 0..10 {
+            let told = one.told().unwrap();
+            other.heard(told);
+            one.heard(other.told().unwrap());
+        }
+        assert!(apart > 20.0, "{apart}");
+        assert!(range(&other) / range(&one) < 1.5, "{one:?}, {other:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_told_is_followed_once_and_within_bounds() {
+        let mut steering = beaten(100.0, 5);
+        let before = range(&steering);
+        steering.heard(Duration::MAX);
+        let after = range(&steering);
+        assert!(after > before && after / before < 3.0, "{before}, {after}");
+        steering.heard(Duration::MAX);
+        assert_eq!(range(&steering), after);
+        for _ in 0..20 {
+            steering.heard(Duration::ZERO);
+            steering.heard(MS);
+        }
+        assert!(range(&steering) >= STEADY.shortest * 0.005);
+        // Who knows of no contention doesn't make any up.
+        let mut calm = Steering::default();
+        calm.heard(Duration::from_secs(20));
+        assert!(!calm.contended() && calm.told().is_none());
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! How a write carries its op-id.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::core::ObjectMeta;
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ring::Ring;
-use super::{OpId, Pending};
+use super::{OpId, Pending, range};
 
 /// The annotation that holds the op-ids when nobody says otherwise.
 const ANNOTATION: &str = "optilock.dev/ops";
@@ -27,6 +28,7 @@ const ANNOTATIONS_LIMIT: usize = 256 * 1024;
 /// | who can tell that an update was applied | whoever reads the object before 32 more updates, else its history | whoever reads the object before others have written the same fields, else its history |
 /// | a change that only removes fields | carried | leaves no entry: can't be told from others' writes |
 /// | `/status` and other subresources | dropped by the server on most kinds | carried |
+/// | where many contend for the object | the last op-id is followed by `~` and the milliseconds over which its writer spreads its attempts | the same, before the op-id |
 /// | side effects | on a Deployment: a new generation, and a copy on its ReplicaSets | old managers of untouched fields stay, at most ten; the server merges more |
 ///
 /// ```
@@ -75,26 +77,39 @@ impl Carrier {
         }
     }
 
-    /// The field manager to write with.
-    pub(crate) fn manager(&self, asked: Option<&str>, id: &OpId) -> Option<String> {
+    /// The field manager to write with, which tells the writer's range if there is one.
+    pub(crate) fn manager(
+        &self,
+        asked: Option<&str>,
+        id: &OpId,
+        told: Option<Duration>,
+    ) -> Option<String> {
         match self {
             Self::Annotation(_) => asked.map(str::to_owned),
             Self::FieldManager => {
-                let room = LONGEST_MANAGER - 1 - id.as_str().len();
+                let room = LONGEST_MANAGER - range::LONGEST - 1 - id.as_str().len();
                 let mut prefix = asked.unwrap_or(MANAGER);
                 while prefix.len() > room {
                     let end = prefix.char_indices().next_back().map_or(0, |(end, _)| end);
                     prefix = &prefix[..end];
                 }
-                Some(format!("{prefix}-{id}"))
+                let told = told.map(range::to_text).unwrap_or_default();
+                Some(format!("{prefix}{told}-{id}"))
             }
         }
     }
 
     /// Puts the ids into an object that is about to be written and was computed from `base`.
     ///
-    /// They follow those of the base, whatever the closure has made of the annotation.
-    pub(crate) fn stamp(&self, base: &ObjectMeta, object: &mut Value, ids: &[OpId]) {
+    /// They follow those of the base, whatever the closure has made of the annotation. With them goes the
+    /// writer's range if there is one.
+    pub(crate) fn stamp(
+        &self,
+        base: &ObjectMeta,
+        object: &mut Value,
+        ids: &[OpId],
+        told: Option<Duration>,
+    ) {
         let Self::Annotation(key) = self else { return };
         let mut ring = Ring::parse(annotation(base, key));
         ring.push(ids);
@@ -102,7 +117,7 @@ impl Carrier {
         if !annotations.is_object() {
             *annotations = Value::Object(serde_json::Map::new());
         }
-        annotations[&**key] = ring.to_text().into();
+        annotations[&**key] = ring.to_text(told).into();
     }
 
     /// Whether an object says that this update is in it. Where it doesn't, the update may be in it all
@@ -111,6 +126,20 @@ impl Carrier {
         match self {
             Self::Annotation(key) => Ring::parse(annotation(object, key)).contains(id),
             Self::FieldManager => managers(object).iter().any(|entry| is_named_for(entry, id)),
+        }
+    }
+
+    /// The range that the newest write in an object tells, if it tells one.
+    pub(crate) fn told(&self, object: &ObjectMeta) -> Option<Duration> {
+        match self {
+            Self::Annotation(key) => Ring::told(annotation(object, key)),
+            Self::FieldManager => {
+                let told = managers(object).iter().filter_map(|entry| {
+                    let range = range::within(entry.manager.as_deref()?)?;
+                    Some((entry.time.as_ref().map(|time| time.0), range))
+                });
+                told.max_by_key(|(time, _)| *time).map(|(_, told)| told)
+            }
         }
     }
 
@@ -197,4 +226,51 @@ pub(crate) fn check_annotations(object: &Value) -> Result<(), usize> {
         return Err(bytes);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn the_newest_write_tells_its_range() {
+        let id: OpId = "order-4711.paid".parse().unwrap();
+        for carrier in [Carrier::default(), Carrier::FieldManager] {
+            let mut object = json!({"metadata": {"managedFields": [
+                {"manager": "kubectl", "operation": "Update", "time": "2026-11-22T12:00:09Z"},
+                {"manager": "optilock~9-0123", "operation": "Update", "time": "2026-11-22T12:00:01Z"},
+                {
+                    "manager": carrier.manager(None, &id, Some(230 * MS)),
+                    "operation": "Update", "time": "2026-11-22T12:00:02Z",
+                },
+            ]}});
+            carrier.stamp(
+                &ObjectMeta::default(),
+                &mut object,
+                std::slice::from_ref(&id),
+                Some(230 * MS),
+            );
+            let metadata: ObjectMeta = serde_json::from_value(object["metadata"].clone()).unwrap();
+            assert!(carrier.found_in(&metadata, &id));
+            assert_eq!(carrier.told(&metadata), Some(230 * MS), "{carrier:?}");
+        }
+    }
+
+    #[test]
+    fn a_manager_is_no_longer_than_the_server_takes() {
+        let id = OpId::new("x".repeat(64)).unwrap();
+        for told in [None, Some(Duration::MAX)] {
+            let name = Carrier::FieldManager
+                .manager(Some(&"ä".repeat(100)), &id, told)
+                .unwrap();
+            assert!(
+                name.len() <= LONGEST_MANAGER && name.ends_with(id.as_str()),
+                "{name}"
+            );
+        }
+    }
 }

@@ -10,6 +10,7 @@ mod carrier;
 mod history;
 mod op_id;
 mod pending;
+mod range;
 mod ring;
 
 pub use carrier::Carrier;

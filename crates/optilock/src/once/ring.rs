@@ -1,11 +1,14 @@
 //! The op-ids of the last writes, as an annotation holds them.
 
-use super::OpId;
+use std::time::Duration;
+
+use super::{OpId, range};
 
 /// How many op-ids are kept: enough for the reader that comes late, and 544 bytes when they are random.
 const KEPT: usize = 32;
 
-/// Op-ids, oldest first, as text: `a,b,c`.
+/// Op-ids, oldest first, as text: `a,b,c`, or `a,b,c~230` where the last writer tells how many milliseconds
+/// it spreads its attempts over.
 ///
 /// The object's own ids come with every read, so an update that is in here has been applied. One that
 /// isn't may have been pushed out, or lost to a writer that dropped the annotation.
@@ -14,7 +17,13 @@ pub(crate) struct Ring<'a>(Vec<&'a str>);
 
 impl<'a> Ring<'a> {
     pub(crate) fn parse(text: &'a str) -> Self {
-        Self(text.split(',').filter(|id| !id.is_empty()).collect())
+        let ids = text.split(',').map(|told| range::split(told).0);
+        Self(ids.filter(|id| !id.is_empty()).collect())
+    }
+
+    /// The range that the last write tells in a ring's text.
+    pub(crate) fn told(text: &str) -> Option<Duration> {
+        range::split(text).1
     }
 
     pub(crate) fn contains(&self, id: &OpId) -> bool {
@@ -31,8 +40,13 @@ impl<'a> Ring<'a> {
         self.0.drain(..self.0.len().saturating_sub(kept));
     }
 
-    pub(crate) fn to_text(&self) -> String {
-        self.0.join(",")
+    /// As text. It tells the range if there is one, and an id that it can belong to.
+    pub(crate) fn to_text(&self, told: Option<Duration>) -> String {
+        let mut text = self.0.join(",");
+        if let Some(told) = told.filter(|_| !self.0.is_empty()) {
+            text.push_str(&range::to_text(told));
+        }
+        text
     }
 }
 
@@ -51,7 +65,8 @@ mod tests {
     #[test]
     fn nothing_is_an_empty_ring() {
         assert_eq!(Ring::parse(""), Ring::default());
-        assert_eq!(Ring::default().to_text(), "");
+        assert_eq!(Ring::default().to_text(None), "");
+        assert_eq!(Ring::default().to_text(Some(Duration::ZERO)), "");
     }
 
     #[test]
@@ -71,11 +86,15 @@ mod tests {
     proptest! {
         /// Whatever the writes, the ring holds exactly the newest ids, each once, and its text is itself.
         #[test]
-        fn it_holds_the_newest(writes in prop::collection::vec(prop::collection::vec(0..60_u16, 1..5), 0..60)) {
+        fn it_holds_the_newest(
+            writes in prop::collection::vec(
+                (prop::collection::vec(0..60_u16, 1..5), prop::option::of(0..30_000_u64)),
+                0..60,
+            )
+        ) {
             let mut text = String::new();
             let mut model: VecDeque<u16> = VecDeque::new();
-            for write in writes {
-                let mut write = write;
+            for (mut write, told) in writes {
                 write.sort_unstable();
                 write.dedup();
                 let ids: Vec<_> = write.iter().copied().map(id).collect();
@@ -89,8 +108,14 @@ mod tests {
                 let expected: Vec<_> = model.iter().copied().map(id).collect();
                 prop_assert_eq!(&ring.0, &expected.iter().map(OpId::as_str).collect::<Vec<_>>());
                 prop_assert!(model.iter().all(|&n| ring.contains(&id(n))));
-                text = ring.to_text();
-                prop_assert_eq!(Ring::parse(&text).to_text(), text.clone());
+                let plain = ring.to_text(None);
+                prop_assert_eq!(Ring::parse(&plain).to_text(None), plain.clone());
+                prop_assert_eq!(Ring::told(&plain), None);
+                // What the writer tells besides changes nothing of it, and is gone with the next write.
+                let told = told.map(Duration::from_millis);
+                text = ring.to_text(told);
+                prop_assert_eq!(Ring::parse(&text).to_text(None), plain);
+                prop_assert_eq!(Ring::told(&text), told);
             }
         }
     }

@@ -283,8 +283,11 @@ impl<'a, K> Update<'a, K> {
         self
     }
 
-    /// Starts each attempt from the newest object of this feed instead of reading it; see [`Feed`].
+    /// Starts each attempt from the newest object of this feed instead of reading it, in turn with the
+    /// other updates that are fed by it, unless it is [`sharing`](Self::sharing) otherwise; see [`Feed`].
     pub fn fed_by(mut self, feed: &Feed<K>) -> Self {
+        self.contention
+            .get_or_insert_with(|| feed.contention().clone());
         self.feed = Some(feed.clone());
         self
     }
@@ -633,6 +636,7 @@ impl<'a, K> Update<'a, K> {
             fed: false,
             at_hand: self.from,
             contended: Arc::clone(&contended),
+            steers: self.backoff.is_none(),
             shared,
             turn: None,
             effort: Effort::default(),

@@ -18,7 +18,7 @@ use super::merge::merge_patch;
 use super::send::{Answer, send};
 use super::{Effort, Endpoint, Event, Evidence, Winner};
 use crate::conflict::{is_apply_conflict, is_conflict_status};
-use crate::contention::{Contended, Handed, Turn};
+use crate::contention::{Contended, Handed, Source, Turn};
 use crate::engine::{Engine, Flow, Pace};
 use crate::limits::{Limits, after};
 use crate::once::check_annotations;
@@ -86,6 +86,8 @@ pub(crate) struct Job<'a, K, F> {
     pub(crate) fed: bool,
     /// What is known of the contention for the object.
     pub(crate) contended: Arc<Contended<K>>,
+    /// Whether the pauses follow from that.
+    pub(crate) steers: bool,
     /// Whether other updates share it.
     pub(crate) shared: bool,
     /// Our turn among them.
@@ -149,9 +151,9 @@ where
             return Ok(Flow::Done(Start::Found(object)));
         }
         self.fed = false;
-        if let Some(object) = self.feed_on(deadline).await? {
+        if let Some((object, source)) = self.feed_on(deadline).await? {
             self.fed = true;
-            return Ok(Flow::Done(Start::Found(self.seen(object, None))));
+            return Ok(Flow::Done(Start::Found(self.seen(object, source))));
         }
         let asked = Instant::now();
         // Ours is in it only if it was there before, or a layer below has sent our write again.
@@ -170,8 +172,8 @@ where
             Ok(None) => return Err(Reason::ReadTimeout(self.attempt_timeout)),
             Err(interrupt) => return Err(self.interrupted(interrupt)),
         };
-        let took = asked.elapsed();
-        Ok(Flow::Done(Start::Found(self.seen(object, Some(took)))))
+        let source = Source::Read(asked.elapsed());
+        Ok(Flow::Done(Start::Found(self.seen(object, source))))
     }
 
     /// Reads what the update changes, and what tells which updates are in it if that is asked for.
@@ -193,7 +195,7 @@ where
     }
 
     /// The newest object of the feed, if there is one that hasn't led to a conflict already.
-    async fn feed_on(&mut self, deadline: Option<Instant>) -> Result<Option<K>, Reason> {
+    async fn feed_on(&mut self, deadline: Option<Instant>) -> Result<Option<(K, Source)>, Reason> {
         let Some(feed) = self.feed.as_ref().filter(|_| !self.reads) else {
             self.reads = false;
             return Ok(None);
@@ -202,16 +204,23 @@ where
         let known = beaten.and_then(|beaten| beaten.resource_version.as_deref());
         let newer = feed.after(self.endpoint.namespace.as_deref(), self.name, known);
         match self.limits.guard(in_time(deadline, newer)).await {
-            Ok(object) => Ok(object.flatten().map(|object| K::clone(&object))),
+            Ok(found) => {
+                let source = Source::Watch(feed.late());
+                Ok(found.flatten().map(|object| (K::clone(&object), source)))
+            }
             Err(interrupt) => Err(self.interrupted(interrupt)),
         }
     }
 
-    /// Takes note of an object that is the newest, as far as we know. `took` is none where it came
-    /// without a request.
-    fn seen(&mut self, object: K, took: Option<Duration>) -> K {
+    /// Takes note of an object that is the newest, as far as we know.
+    fn seen(&mut self, object: K, source: Source) -> K {
         let version = object.meta().resource_version.as_deref();
-        self.contended.read(took, version.unwrap_or_default());
+        self.contended.read(source, version.unwrap_or_default());
+        if let Some(carrier) = &self.carrier
+            && let Some(range) = carrier.told(object.meta())
+        {
+            self.contended.heard(range);
+        }
         if let Some(beaten) = self.beaten.take() {
             self.winner = Winner::since(&beaten, object.meta()).or(self.winner.take());
         }
@@ -296,7 +305,7 @@ where
             self.contended.leave(object.clone());
         }
         if let Some(feed) = &self.feed {
-            feed.saw(object.clone());
+            feed.wrote(object.clone());
         }
     }
 
@@ -398,7 +407,7 @@ where
         if let Some(carrier) = &self.carrier {
             let mut ids = members;
             ids.push(self.op_id.clone());
-            carrier.stamp(&base.metadata, &mut changed, &ids);
+            carrier.stamp(&base.metadata, &mut changed, &ids, self.told());
         }
         check_annotations(&changed).map_err(Reason::AnnotationsTooLarge)?;
         self.tell(&Event::Write {
@@ -425,6 +434,11 @@ where
         self.write(base, pending, deadline).await
     }
 
+    /// The range to tell others with the write.
+    fn told(&self) -> Option<Duration> {
+        self.contended.told().filter(|_| self.steers)
+    }
+
     /// The write that is about to be sent, as it would be resolved.
     fn pending(
         &self,
@@ -444,7 +458,7 @@ where
             uid: base.uid().to_owned(),
             base: base.resource_version().to_owned(),
             field_manager: match &self.carrier {
-                Some(carrier) => carrier.manager(asked, &self.op_id),
+                Some(carrier) => carrier.manager(asked, &self.op_id, self.told()),
                 None => asked.map(str::to_owned),
             },
             carrier: self.carrier.clone(),

@@ -158,35 +158,6 @@ fn an_empty_history_violates_nothing() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever is done to a file, there is a verdict or an error with the number of a line that it has.
-    #[test]
-    fn mangled_files_crash_nothing(
-        seed in 0u64..50,
-        cuts in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0usize..6), 1..8),
-    ) {
-        let mut file = written(seed).into_bytes();
-        for (at, byte, how) in cuts {
-            if file.is_empty() {
-                break;
-            }
-            let at = at.index(file.len());
-            match how {
-                0 => file[at] = byte,
-                1 => { file.remove(at); }
-                2 => file.insert(at, byte),
-                3 => file[at] = b'0' + byte % 10,
-                4 => file.truncate(at),
-                _ => file.rotate_left(at),
-            }
-        }
-        let lines = file.split(|&byte| byte == b'\n').count() as u64;
-        match History::read(file.as_slice()) {
-            Ok(history) => { check(&history); }
-            Err(HistoryError::Line { line, .. }) => prop_assert!((2..=lines).contains(&line)),
-            Err(_) => {}
-        }
-    }
-
     /// Numbers at the edges of their ranges overflow nothing.
     #[test]
     fn extreme_numbers_crash_nothing(

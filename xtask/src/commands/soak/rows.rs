@@ -77,6 +77,16 @@ pub(super) const ROWS: &[Row] = &[
         etcd: false,
     },
     Row {
+        name: "mangled-histories",
+        about: "damaged files of histories: the checker has a verdict or names a line, and never panics",
+        package: "optilock-lab",
+        target: "check_mangled",
+        test: "mangled_histories_crash_nothing",
+        size: 100_000,
+        live: false,
+        etcd: false,
+    },
+    Row {
         name: "store-faults",
         about: "disks that lose power, tear, reorder and fail: what was acknowledged stays",
         package: "optilock-apiserver",

@@ -147,6 +147,11 @@ where
         }
     }
 
+    /// It is still there after this time.
+    pub(crate) fn left_behind_by(&self, time: Duration) -> CleanupError {
+        self.left_behind(CleanupFailure::Timeout(time))
+    }
+
     fn left_behind(&self, reason: CleanupFailure) -> CleanupError {
         CleanupError {
             kind: K::kind(&()).into_owned(),

@@ -3,9 +3,17 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
+use kube::Client;
 use optilock::Backoff;
+use optilock_apiserver::Server;
 use optilock_lab::{
     Change, Leg, NAMES, Plan, PlanError, RunSummary, SimulateError, Summary, Target, TargetSummary,
     Trial, Until, Workload,
@@ -354,4 +362,39 @@ async fn a_summary_is_as_its_schema_says() {
     let left: kube::Api<k8s_openapi::api::apps::v1::Deployment> =
         kube::Api::all(target.client().clone());
     assert_eq!(left.list(&Default::default()).await.unwrap().items, []);
+}
+
+/// A server that falls silent, as one does that can't get at its storage, ends a run of workers that would never give up.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_falls_silent_ends_the_run() {
+    for (strategy, answers) in [("retry-on-conflict", 0), ("optilock", 1), ("combined", 40)] {
+        let server = Server::builder().controllers([]).build();
+        let left = Arc::new(AtomicUsize::new(answers));
+        let client = server.client();
+        let silent = tower::service_fn(move |request| {
+            let (left, client) = (left.clone(), client.clone());
+            async move {
+                let one_less = |left: usize| left.checked_sub(1);
+                if left.fetch_update(Relaxed, Relaxed, one_less).is_err() {
+                    std::future::pending::<()>().await;
+                }
+                client.send(request).await
+            }
+        });
+        let target = Target::from_client(Client::new(silent, "default"), "(silent)", Some(false))
+            .answering_within(Duration::from_secs(3));
+        let mut plan = plan(strategy, Workload::of(Change::Counter), 4, u64::MAX);
+        plan.time_limit = Duration::from_secs(3600);
+        let trial = Trial::new(target, plan).unwrap();
+        let error = trial.run().await.unwrap_err().to_string();
+        let told = "no answer from the API server at (silent): a read was not answered for 3s";
+        assert!(error.starts_with(told), "{strategy}: {error}");
+        assert!(
+            error.contains("could not be deleted"),
+            "{strategy}: {error}"
+        );
+        let verdict = check(&trial.history());
+        assert!(verdict.is_ok(), "{strategy}: {verdict:?}");
+        assert!(verdict.totals.operations >= answers as u64, "{strategy}");
+    }
 }

@@ -40,7 +40,9 @@ pub(super) struct Session {
 impl Session {
     pub(super) async fn open(options: Common, stop: Stop) -> Result<Self, Failure> {
         let target = match &options.kubeconfig {
-            Some(path) => Target::from_kubeconfig(path).await?,
+            Some(path) => Target::from_kubeconfig(path)
+                .await?
+                .answering_within(options.patience),
             None => Target::embedded(),
         };
         let target_summary = TargetSummary {

@@ -105,6 +105,9 @@ pub(crate) struct Common {
     /// The longest that a run may take; it is stopped then, and judged as far as it came
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration::parse, help_heading = "Where")]
     time_limit: Duration,
+    /// End a run when its cluster leaves a read unanswered, or fails, for so long
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse, help_heading = "Where")]
+    pub(super) patience: Duration,
     /// The most workers on a cluster of --kubeconfig
     #[arg(long, value_name = "N", default_value = "500", help_heading = "Where")]
     max_workers: usize,

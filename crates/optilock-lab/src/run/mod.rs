@@ -3,6 +3,7 @@
 mod peer;
 mod plan;
 mod progress;
+mod pulse;
 mod schedule;
 mod simulate;
 mod summary;

@@ -1,6 +1,6 @@
 //! One run, from the objects' creation to the verdict.
 
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease};
@@ -19,12 +19,12 @@ use tokio::{
 use super::{
     CounterSummary, Least, LegSummary, Plan, PlanError, Progress, RunSummary, ThrottleSummary,
     Until, VerdictSummary, ViolatedRule, WorkloadSummary, peer,
+    pulse::Pulse,
     schedule::Schedule,
     tally::{Ended, Tally},
 };
 use crate::{
-    AttemptError, Change, CleanupError, Error, Events, Network, ServerError, Strategy, Target,
-    TokenBucket,
+    AttemptError, Change, CleanupError, Error, Events, Network, Strategy, Target, TokenBucket,
     check::check,
     cleanup::Cleanup,
     crew::{Crew, Object, Seat},
@@ -39,11 +39,11 @@ use crate::{
 /// Objects that are created, read or deleted at once.
 const AT_ONCE: usize = 16;
 
+/// How long it is tried to delete the objects of a run whose server is gone.
+const LAST_TRY: Duration = Duration::from_secs(2);
+
 /// How long the last answers of a run that was stopped may take.
 const SETTLING: Duration = Duration::from_secs(5);
-
-/// How often a server is asked whether it is still there.
-const PULSE: Duration = Duration::from_secs(1);
 
 /// A run on a target: creates its objects, lets the workers at them, judges what came of it, deletes the objects.
 ///
@@ -88,6 +88,7 @@ pub struct Trial {
     names: Vec<String>,
     objects: Vec<Cleanup<Deployment>>,
     leases: Vec<Cleanup<Lease>>,
+    pulse: Pulse,
 }
 
 impl Trial {
@@ -119,6 +120,7 @@ impl Trial {
             recorder: Recorder::new(),
             said: Mutex::default(),
             progress: Progress::default(),
+            pulse: Pulse::new(&target, &plan.namespace, &names[0]),
             names,
             plan,
             target,
@@ -169,18 +171,25 @@ impl Trial {
     /// # Errors
     /// The first [`CleanupError`]; everything else was tried all the same.
     pub async fn clean_up(&self) -> Result<(), CleanupError> {
-        let objects = stream::iter(&self.objects).map(Cleanup::delete);
-        let objects: Vec<_> = objects.buffer_unordered(AT_ONCE).collect().await;
-        let leases = stream::iter(&self.leases).map(Cleanup::delete);
-        let leases: Vec<_> = leases.buffer_unordered(AT_ONCE).collect().await;
-        objects.into_iter().chain(leases).collect()
+        let deleted = async {
+            let objects = stream::iter(&self.objects).map(Cleanup::delete);
+            let objects: Vec<_> = objects.buffer_unordered(AT_ONCE).collect().await;
+            let leases = stream::iter(&self.leases).map(Cleanup::delete);
+            let leases: Vec<_> = leases.buffer_unordered(AT_ONCE).collect().await;
+            objects.into_iter().chain(leases).collect()
+        };
+        if !self.pulse.has_stopped() {
+            return deleted.await;
+        }
+        let in_time = timeout(LAST_TRY, deleted).await;
+        in_time.unwrap_or_else(|_| Err(self.objects[0].left_behind_by(LAST_TRY)))
     }
 
     async fn run_once(&self) -> Result<RunSummary, Error> {
         let plan = &self.plan;
         let limit = plan.time_limit;
         let server = self.recorder.record(self.target.client());
-        self.create(&server).await?;
+        self.unless_gone(self.create(&server)).await?;
 
         let network = Network::new(
             self.target.client(),
@@ -206,7 +215,7 @@ impl Trial {
             workers.shutdown().await;
             raced?;
         }
-        let initial = self.sum(&server).await?;
+        let initial = self.unless_gone(self.sum(&server)).await?;
         let tally = Arc::new(Tally::new(&self.progress));
         let ledger = Ledger::open();
         self.progress.start(&ledger);
@@ -240,7 +249,7 @@ impl Trial {
             drop(timeout(SETTLING, self.recorder.settled()).await);
         }
         let stopped = stopped.then(|| format!("the time limit of {limit:?} was reached"));
-        let last = self.sum(&server).await?;
+        let last = self.unless_gone(self.sum(&server)).await?;
         Ok(self.summary(&tally, &account, (initial, last), stopped))
     }
 
@@ -250,28 +259,22 @@ impl Trial {
         limit: Duration,
         race: impl Future<Output = Result<T, Error>>,
     ) -> Result<Option<T>, Error> {
-        let raced = tokio::select! {
-            biased;
-            raced = timeout(limit, race) => raced,
-            // Workers that never give up would go on until the limit.
-            error = self.gone() => return Err(error.into()),
-        };
-        raced.ok().transpose()
+        self.unless_gone(async { timeout(limit, race).await.ok().transpose() })
+            .await
     }
 
-    /// Resolves when the server can't be reached any more, faults of the network apart: it is asked twice.
-    async fn gone(&self) -> ServerError {
+    /// What a step comes to, unless the server is gone before: workers that never give up would go on until the limit.
+    async fn unless_gone<T>(
+        &self,
+        step: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
         if self.target.is_simulated() {
-            return pending().await;
+            return step.await;
         }
-        let mut is_suspect = false;
-        loop {
-            sleep(PULSE).await;
-            match self.target.version().await {
-                Err(error @ ServerError::Unreachable { .. }) if is_suspect => return error,
-                Err(ServerError::Unreachable { .. }) => is_suspect = true,
-                Ok(_) | Err(_) => is_suspect = false,
-            }
+        tokio::select! {
+            biased;
+            done = step => done,
+            error = self.pulse.stops() => Err(error.into()),
         }
     }
 

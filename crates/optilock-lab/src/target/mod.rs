@@ -24,6 +24,9 @@ use crate::{Capacity, Error, ServerError, TargetError, exact::Exact, history::Re
 /// How long the first question to a server may take.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How long a read may go unanswered while a run is under way, if nobody says otherwise.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// An API server and a client for it.
 ///
 /// The client never repeats a request by itself: the runs count what they send.
@@ -34,6 +37,7 @@ pub struct Target {
     has_controllers: Option<bool>,
     /// The clock of a simulated one.
     exact: Option<Exact>,
+    patience: Duration,
 }
 
 impl std::fmt::Debug for Target {
@@ -71,6 +75,7 @@ impl Target {
             address: address.trim_end_matches('/').to_owned(),
             has_controllers: None,
             exact: None,
+            patience: PATIENCE,
         })
     }
 
@@ -97,6 +102,7 @@ impl Target {
             address: address.into(),
             has_controllers,
             exact: None,
+            patience: PATIENCE,
         }
     }
 
@@ -138,6 +144,16 @@ impl Target {
             client: recorder.record(&self.client),
             ..self
         }
+    }
+
+    /// The same server, given up while a [`Trial`](crate::Trial) is under way when it leaves a read unanswered for so long;
+    /// 10 s if nobody says otherwise.
+    pub fn answering_within(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// The client.

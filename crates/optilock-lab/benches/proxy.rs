@@ -1,14 +1,17 @@
-//! What `optilock proxy` adds to a request. `cargo bench -p optilock-lab --bench proxy`
+//! What `optilock proxy` adds to a request. `cargo xtask bench proxy` runs it in front of a control plane,
+//! `cargo bench -p optilock-lab --bench proxy` in front of a server of this process on a port, or of the cluster that
+//! `KUBECONFIG` names.
 //!
-//! A client that keeps its connection asks a server directly and through the proxy, in turn, so that what else the machine
-//! does meets both alike. The server is one of this process on a port, or the cluster that `KUBECONFIG` names.
+//! Clients that keep their connections ask a server directly and through the proxy, in turn and first the one and then the
+//! other, so that what else the machine does meets both alike. What the proxy adds is the median of the differences
+//! between the two requests of a pair.
 
 use std::{
     env, error, fs,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -33,7 +36,7 @@ type Result<T> = std::result::Result<T, Box<dyn error::Error>>;
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
 /// How many pairs of requests are measured, after a tenth as many that are not.
-const PAIRS: usize = 1000;
+const PAIRS: usize = 2000;
 
 /// A client with a connection of its own.
 struct Side {
@@ -120,8 +123,8 @@ async fn main() -> Result<()> {
     tokio::spawn(port.serve_until(service, std::future::pending()));
 
     println!(
-        "{:10}{:5}{:>12}{:>12}{:>12}",
-        "", "", "direct µs", "proxy µs", "more µs"
+        "{:10}{:5}{:>11}{:>11}{:>11}{:>11}{:>11}{:>11}",
+        "µs", "", "direct p50", "p99", "proxy p50", "p99", "more p50", "p99"
     );
     for version in [Version::HTTP_11, Version::HTTP_2] {
         let sides = [
@@ -129,22 +132,38 @@ async fn main() -> Result<()> {
             Side::new(&proxied, version).await?,
         ];
         for method in [Method::GET, Method::PUT] {
-            let [direct, proxied] = measure(&sides, &method).await?;
-            let more = proxied.as_secs_f64() - direct.as_secs_f64();
-            println!(
-                "{:10}{method:5}{:>12.0}{:>12.0}{:>12.0}",
-                format!("{version:?}"),
-                direct.as_secs_f64() * 1e6,
-                proxied.as_secs_f64() * 1e6,
-                more * 1e6
-            );
+            let times = measure(&sides, &method).await?;
+            print!("{:10}{method:5}", format!("{version:?}"));
+            let [direct, proxied] = [0, 1].map(|side| times.iter().map(move |pair| pair[side]));
+            for side in [Ranks::of(direct), Ranks::of(proxied)] {
+                print!("{:>11.0}{:>11.0}", side.median, side.p99);
+            }
+            let more = Ranks::of(times.iter().map(|[direct, proxied]| proxied - direct));
+            println!("{:>11.0}{:>11.0}", more.median, more.p99);
         }
     }
     Ok(())
 }
 
-/// The median time of a request on each side.
-async fn measure(sides: &[Side; 2], method: &Method) -> Result<[Duration; 2]> {
+/// Where some times are, in microseconds.
+struct Ranks {
+    median: f64,
+    p99: f64,
+}
+
+impl Ranks {
+    fn of(times: impl Iterator<Item = f64>) -> Self {
+        let mut sorted: Vec<f64> = times.collect();
+        sorted.sort_by(f64::total_cmp);
+        Self {
+            median: sorted[sorted.len() / 2],
+            p99: sorted[sorted.len() * 99 / 100],
+        }
+    }
+}
+
+/// The time of each pair of requests on each side, in microseconds.
+async fn measure(sides: &[Side; 2], method: &Method) -> Result<Vec<[f64; 2]>> {
     let name = format!("proxy-bench-{}", process::id());
     let path = format!("{DEPLOYMENTS}/{name}");
     let deployment = |count: usize| {
@@ -167,31 +186,30 @@ async fn measure(sides: &[Side; 2], method: &Method) -> Result<[Duration; 2]> {
     sides[0]
         .ask(&Method::POST, DEPLOYMENTS, deployment(0))
         .await?;
-    let mut times = [Vec::new(), Vec::new()];
+    let mut times = Vec::new();
     let mut failed = None;
     'all: for pair in 0..PAIRS + PAIRS / 10 {
-        for (index, side) in sides.iter().enumerate() {
+        let mut took = [0.0; 2];
+        for index in [pair % 2, 1 - pair % 2] {
             let body = match *method {
                 // Another one each time, so that each is a write.
                 Method::PUT => deployment(1 + 2 * pair + index),
                 _ => Bytes::new(),
             };
             let asked = Instant::now();
-            if let Err(error) = side.ask(method, &path, body).await {
+            if let Err(error) = sides[index].ask(method, &path, body).await {
                 failed = Some(error);
                 break 'all;
             }
-            if pair >= PAIRS / 10 {
-                times[index].push(asked.elapsed());
-            }
+            took[index] = asked.elapsed().as_secs_f64() * 1e6;
+        }
+        if pair >= PAIRS / 10 {
+            times.push(took);
         }
     }
     sides[0].ask(&Method::DELETE, &path, Bytes::new()).await?;
     match failed {
         Some(error) => Err(error),
-        None => Ok(times.map(|mut side| {
-            side.sort_unstable();
-            side[side.len() / 2]
-        })),
+        None => Ok(times),
     }
 }

@@ -9,6 +9,7 @@ mod load;
 mod machine;
 mod memory;
 mod page;
+mod proxy;
 mod sections;
 mod spread;
 mod subject;
@@ -63,6 +64,8 @@ enum Other {
     Contention(contention::Args),
     /// What else is written because of an update that carries its op-id, with all controllers on.
     Carriers(carriers::Args),
+    /// What `optilock proxy` adds to a request, in front of a control plane.
+    Proxy(proxy::Args),
 }
 
 /// What sections measure with.
@@ -135,6 +138,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.other {
         Some(Other::Contention(args)) => contention::run(args),
         Some(Other::Carriers(args)) => carriers::run(args),
+        Some(Other::Proxy(args)) => proxy::run(args),
         None if args.page => page::write().map(|()| ExitCode::SUCCESS),
         None => interruptible(|signals| measure(args, signals).map(|()| ExitCode::SUCCESS)),
     }

@@ -9,6 +9,8 @@ import { chromium } from "playwright-core";
 
 const SCREENS = [
   { name: "light-wide", colorScheme: "light", viewport: { width: 1200, height: 900 } },
+  { name: "dark-wide", colorScheme: "dark", viewport: { width: 1200, height: 900 } },
+  { name: "light-phone", colorScheme: "light", viewport: { width: 390, height: 844 } },
   { name: "dark-phone", colorScheme: "dark", viewport: { width: 390, height: 844 } },
 ];
 
@@ -69,6 +71,7 @@ async function look({ name, ...screen }) {
       await page.screenshot({ path: join(folder, `${name}-${tab.toLowerCase().replaceAll(" ", "-")}.png`) });
     });
   }
+  if (tabs.includes("Timeline")) await check("is dragged", () => drags(page, name));
   if (tabs.includes("Timeline")) await check("moves, zooms and tells in the timeline", () => timeline(page));
   if (tabs.includes("Versions")) await check("leads from a version to the timeline", () => fromVersion(page));
   if (tabs.includes("Verdict")) await check("shows each history's verdict", () => verdicts(page));
@@ -116,6 +119,31 @@ async function timeline(page) {
   }
   const told = await page.locator("#tip").innerText();
   expect(/worker-|others/.test(told), `the pointer is told ${JSON.stringify(told)}`);
+}
+
+/** Zooms in and drags the timeline, and says how long the frames took. */
+async function drags(page, name) {
+  await open(page, "Timeline");
+  for (let times = 0; times < 3; times++) await page.getByTitle("Zoom in").click();
+  const { x, y, width } = await page.locator("canvas").boundingBox();
+  await page.mouse.move(x + width - 10, y + 30);
+  await page.mouse.down();
+  const timed = page.evaluate(async () => {
+    const frame = () => new Promise((done) => requestAnimationFrame(done));
+    const frames = [];
+    let before = await frame();
+    while (frames.length < 60) {
+      const now = await frame();
+      frames.push(now - before);
+      before = now;
+    }
+    return frames.sort((one, other) => one - other);
+  });
+  for (let at = width - 10; at > 90; at -= 4) await page.mouse.move(x + at, y + 30);
+  await page.mouse.up();
+  const took = await timed;
+  console.error(`${name} dragged: a frame took ${took[30].toFixed(1)} ms, the longest ${took[59].toFixed(1)} ms`);
+  await page.keyboard.press("0");
 }
 
 async function fromVersion(page) {

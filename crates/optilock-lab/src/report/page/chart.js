@@ -33,12 +33,15 @@ function histogram(times, label) {
   });
   logAxis(chart, x, low, high, floor, duration);
   chart.append(svg("text", { x: EDGE.left - 8, y: y(most) + 4, "text-anchor": "end" }, count(most)));
-  [["p50", 0.5], ["p90", 0.9], ["p99", 0.99]].forEach(([name, share], index) => {
+  chart.append(svg("text", { x: EDGE.left - 8, y: y(most) + 18, "text-anchor": "end" }, "updates"));
+  const words = [["p50", 0.5], ["p90", 0.9], ["p99", 0.99]].map(([name, share], index) => {
     const at = x(Math.log10(Math.max(1, rank(share))));
     chart.append(svg("line", { x1: at, x2: at, y1: EDGE.top, y2: floor, stroke: "var(--text)", "stroke-dasharray": "3 3" }));
     const left = at > WIDE - 70;
-    chart.append(svg("text", { x: at + (left ? -4 : 4), y: EDGE.top + 2 + index * 14, "text-anchor": left ? "end" : "start" }, `${name} ${duration(rank(share))}`));
+    return svg("text", { x: at + (left ? -4 : 4), y: EDGE.top + 2 + index * 14, "text-anchor": left ? "end" : "start" }, `${name} ${duration(rank(share))}`);
   });
+  // Above all lines, which would cross them out.
+  chart.append(...words);
   return chart;
 }
 

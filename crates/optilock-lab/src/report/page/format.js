@@ -2,6 +2,9 @@
 
 const number = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
+/** Between a number and its unit, which stay on one line. */
+const TIED = "\u00a0";
+
 /** A count, or a ratio with three digits. */
 function count(value) {
   if (value === null || value === undefined) return "–";
@@ -17,14 +20,15 @@ function plural(amount, one) {
 /** Nanoseconds, as Go writes durations but with three digits. */
 function duration(ns) {
   if (ns === null || ns === undefined) return "–";
+  if (ns === 0) return "0";
   for (const [unit, size] of [["s", 1e9], ["ms", 1e6], ["µs", 1e3]]) {
-    if (Math.abs(ns) >= size) return `${count(ns / size)} ${unit}`;
+    if (Math.abs(ns) >= size) return `${count(ns / size)}${TIED}${unit}`;
   }
-  return `${count(ns)} ns`;
+  return `${count(ns)}${TIED}ns`;
 }
 
 function percent(share) {
-  return share === null || share === undefined ? "–" : `${count(100 * share)} %`;
+  return share === null || share === undefined ? "–" : `${count(100 * share)}${TIED}%`;
 }
 
 /** An element; children are elements, or text, which is never read as HTML. */

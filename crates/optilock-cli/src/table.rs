@@ -35,12 +35,13 @@ impl Table {
     pub(crate) fn lines(&self, width: Option<usize>) -> Vec<String> {
         let variants = self.columns.iter().map(|column| column.headers.len()).max();
         (0..variants.unwrap_or(1))
-            .map(|variant| self.aligned(variant))
+            .map(|variant| self.aligned(variant, width))
             .find(|lines| fits(lines, width))
             .unwrap_or_else(|| self.stacked(width))
     }
 
-    fn aligned(&self, variant: usize) -> Vec<String> {
+    /// A title is broken where it is too wide: it says nothing about whether the columns are.
+    fn aligned(&self, variant: usize, width: Option<usize>) -> Vec<String> {
         let headers: Vec<&str> = self
             .columns
             .iter()
@@ -70,7 +71,7 @@ impl Table {
             } else {
                 lines.len()
             };
-            lines.insert(at, group.title.clone());
+            lines.splice(at..at, wrap(&group.title, width));
             let rows = group.rows.iter();
             lines.extend(rows.map(|row| line(row.iter().map(String::as_str).collect())));
         }
@@ -80,7 +81,7 @@ impl Table {
     fn stacked(&self, width: Option<usize>) -> Vec<String> {
         let mut lines = Vec::new();
         for group in &self.groups {
-            lines.push(group.title.clone());
+            lines.extend(wrap(&group.title, width));
             for row in &group.rows {
                 let mut cells = row.iter().zip(&self.columns);
                 if let Some((name, _)) = cells.next() {
@@ -235,6 +236,21 @@ mod tests {
             "    ms 12345",
         ];
         assert_eq!(table().lines(Some(21)), expected);
+    }
+
+    #[test]
+    fn a_long_title_leaves_the_columns_alone() {
+        let mut table = table();
+        table.groups.truncate(1);
+        table.groups[0].title = "a title with more words".to_owned();
+        let expected = [
+            "a title with more",
+            "words",
+            "方法      final   ms",
+            "不重试      101  404",
+            "optilock    105    9",
+        ];
+        assert_eq!(table.lines(Some(20)), expected);
     }
 
     #[test]

@@ -113,15 +113,15 @@ fn show(screen: &Screen, contention: &Contention, tuned: &Tuned) -> io::Result<(
 
 fn table(contention: &Contention, tuned: &Tuned) -> Table {
     let mut columns = vec![Column::left(&["strategy"])];
-    let numbers = [
-        "gave up %",
-        "req/update",
-        "p50 ms",
-        "p99 ms",
-        "all done ms",
-        "most attempts",
+    let numbers: [&[&str]; 6] = [
+        &["gave up %"],
+        &["req/update"],
+        &["p50 ms"],
+        &["p99 ms"],
+        &["all done ms", "all ms"],
+        &["most attempts", "attempts"],
     ];
-    columns.extend(numbers.map(|header| Column::right(&[header])));
+    columns.extend(numbers.map(Column::right));
     let row = |name: &str, one: &Expected| {
         let millis = |time: Duration| format!("{:.1}", time.as_secs_f64() * 1e3);
         vec![

@@ -265,7 +265,7 @@ fn ctrl_c_leaves_nothing_behind_but_the_history() {
         text(&history),
     ]);
     let mut child = Proxy(command.stderr(Stdio::piped()).spawn().unwrap());
-    wait_for(&mut child.0, "runs of up to");
+    wait_for(&mut child.0, "1 run of up to");
     common::signal(&child.0, Signal::INT);
     assert_eq!(child.0.wait().unwrap().code(), Some(130));
     let checked = run(&["check", text(&history)]);
@@ -387,7 +387,7 @@ fn a_cluster_that_dies_ends_the_run_and_leaves_the_history() {
             text(&history),
         ]);
         let mut child = Proxy(command.stderr(Stdio::piped()).spawn().unwrap());
-        let said = common::after(&mut child.0, "runs of up to");
+        let said = common::after(&mut child.0, "1 run of up to");
         wait_for_updates(&serve.kubeconfig);
         serve.child.kill().unwrap();
         assert_eq!(child.0.wait().unwrap().code(), Some(1));

@@ -155,8 +155,10 @@ impl Session {
             self.options.namespace
         );
         let what = format!(
-            "{} runs of up to {workers} workers on up to {objects} objects of their own: {load}",
-            plans.len()
+            "{} of up to {} on up to {} of their own: {load}",
+            counted(plans.len(), "run"),
+            counted(workers, "worker"),
+            counted(objects, "object"),
         );
         term::note(&format!("{place}\n{what}"));
         if self.options.yes || self.target.is_local() {
@@ -299,6 +301,12 @@ impl Session {
         let name = format!("{:03}-{}-{}.jsonl", index + 1, plan.name(), plan.workers);
         Ok(Some(path.join(name)))
     }
+}
+
+/// So many of something.
+fn counted(number: usize, one: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {one}{ending}")
 }
 
 /// A failure, and where the history up to it is.

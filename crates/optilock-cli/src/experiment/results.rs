@@ -20,7 +20,7 @@ const fn field(header: &'static str, name: &'static str, cell: fn(&RunSummary) -
     Field { header, name, cell }
 }
 
-/// What a run came to.
+/// What a run came to, as it is exported.
 pub(super) const RESULTS: &[Field] = &[
     field("strategy", "strategy", |run| run.strategy.clone()),
     field("workers", "workers", |run| run.workers.to_string()),
@@ -92,10 +92,62 @@ pub(super) const TIMES: &[Field] = &[
     }),
     field("GET", "get_ms", |run| each(run, run.time.get_ns)),
     field("write", "write_ms", |run| each(run, run.time.write_ns)),
-    field("lock or batch", "wait_ms", |run| {
-        each(run, run.time.wait_ns)
-    }),
+    field("waiting", "wait_ms", |run| each(run, run.time.wait_ns)),
     field("other", "other_ms", |run| each(run, run.time.other_ns)),
+];
+
+/// The tables that people see, by the names of their columns: each is as wide as a terminal of 80 columns bears.
+const TABLES: &[(&str, &[&str])] = &[
+    (
+        "what came of it",
+        &[
+            "strategy",
+            "workers",
+            "updates_applied",
+            "updates_abandoned",
+            "updates_unknown",
+            "updates_lost",
+            "updates_doubled",
+            "verdict",
+        ],
+    ),
+    (
+        "what it cost",
+        &[
+            "strategy",
+            "workers",
+            "conflict_percent",
+            "requests_per_update",
+            "least_requests_per_update",
+            "updates_per_second",
+        ],
+    ),
+    (
+        "how long it took, the whole run and each update",
+        &[
+            "strategy",
+            "workers",
+            "took_ms",
+            "least_took_ms",
+            "p50_ms",
+            "p99_ms",
+            "longest_wait_ms",
+            "jain",
+        ],
+    ),
+    (
+        "where the time went, ms an operation (waiting: for a lock, a batch or a watch)",
+        &[
+            "strategy",
+            "workers",
+            "throttle_ms",
+            "backoff_ms",
+            "get_ms",
+            "write_ms",
+            "wait_ms",
+            "other_ms",
+        ],
+    ),
 ];
 
 fn millis(nanos: u64) -> String {
@@ -121,11 +173,8 @@ pub(super) fn glance(what: &str, glance: &Glance) -> String {
 }
 
 pub(super) fn show(screen: &Screen, summary: &Summary) -> io::Result<()> {
-    for (title, fields) in [
-        ("what came of it", RESULTS),
-        ("where the time went, ms an operation", TIMES),
-    ] {
-        screen.table(&table(title, fields, summary))?;
+    for (title, names) in TABLES {
+        screen.table(&table(title, names, summary))?;
         screen.line(Role::Plain, "")?;
     }
     for run in summary.runs.iter().filter(|run| run.stopped.is_some()) {
@@ -138,7 +187,12 @@ pub(super) fn show(screen: &Screen, summary: &Summary) -> io::Result<()> {
     screen.text(Role::Plain, &format!("again: {}", summary.command))
 }
 
-fn table(title: &str, fields: &[Field], summary: &Summary) -> Table {
+fn table(title: &str, names: &[&str], summary: &Summary) -> Table {
+    let all = || RESULTS.iter().chain(TIMES);
+    let fields = names
+        .iter()
+        .filter_map(|name| all().find(|field| field.name == *name));
+    let fields: Vec<&Field> = fields.collect();
     let columns = fields.iter().enumerate().map(|(index, field)| match index {
         0 => Column::left(&[field.header]),
         _ => Column::right(&[field.header]),
@@ -178,4 +232,17 @@ pub(super) fn show_violations(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_column_of_the_tables_is_known() {
+        for name in TABLES.iter().flat_map(|(_, names)| *names) {
+            let mut all = RESULTS.iter().chain(TIMES);
+            assert!(all.any(|field| field.name == *name), "{name}");
+        }
+    }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::super::ReadError;
 use super::super::error::Fault;
@@ -19,13 +19,40 @@ type Answer = Result<u64, ReadError>;
 #[derive(Debug)]
 pub(super) struct Freshness(mpsc::UnboundedSender<oneshot::Sender<Answer>>);
 
+/// What was asked, until somebody can answer it.
+#[derive(Debug)]
+pub(super) struct Asked(mpsc::UnboundedReceiver<oneshot::Sender<Answer>>);
+
 /// What answers them.
 #[derive(Debug)]
-pub(super) struct Answers(mpsc::UnboundedReceiver<oneshot::Sender<Answer>>);
+pub(super) struct Answers {
+    /// Locked by the task that answers, as long as it runs.
+    asked: Mutex<Asked>,
+    client: Arc<Client>,
+    state: Arc<State>,
+    feed: Arc<Feed>,
+}
 
-pub(super) fn channel() -> (Freshness, Answers) {
+pub(super) fn channel() -> (Freshness, Asked) {
     let (ask, asked) = mpsc::unbounded_channel();
-    (Freshness(ask), Answers(asked))
+    (Freshness(ask), Asked(asked))
+}
+
+impl Asked {
+    /// Answered by an etcd, beside what is known of it.
+    pub(super) fn answered_by(
+        self,
+        client: &Arc<Client>,
+        state: &Arc<State>,
+        feed: &Arc<Feed>,
+    ) -> Answers {
+        Answers {
+            asked: Mutex::new(self),
+            client: Arc::clone(client),
+            state: Arc::clone(state),
+            feed: Arc::clone(feed),
+        }
+    }
 }
 
 impl Freshness {
@@ -40,16 +67,17 @@ impl Freshness {
 
 impl Answers {
     /// Asks etcd for all who wait, as long as anybody may.
-    pub(super) async fn give(mut self, client: Arc<Client>, state: Arc<State>, feed: Arc<Feed>) {
-        while let Some(first) = self.0.recv().await {
+    pub(super) async fn give(self: Arc<Self>) {
+        let mut asked = self.asked.lock().await;
+        while let Some(first) = asked.0.recv().await {
             let mut waiting = vec![first];
-            while let Ok(next) = self.0.try_recv() {
+            while let Ok(next) = asked.0.try_recv() {
                 waiting.push(next);
             }
-            let seen = state.revision();
-            let answer = match client.newest_revision().await {
+            let seen = self.state.revision();
+            let answer = match self.client.newest_revision().await {
                 Ok(newest) if newest < seen => {
-                    feed.rewound();
+                    self.feed.rewound();
                     let why = format!("etcd is at revision {newest}, and has been at {seen}");
                     Err(ReadError::Unavailable(Fault::Unreachable(why)))
                 }

@@ -12,6 +12,7 @@ mod feed;
 mod freshness;
 mod lease;
 mod options;
+mod supervisor;
 mod value;
 
 pub use error::EtcdError;
@@ -34,6 +35,7 @@ use self::client::{CallError, Client};
 use self::feed::Feed;
 use self::freshness::Freshness;
 use self::lease::Leases;
+use self::supervisor::supervised;
 use super::log::EventLog;
 use super::state::State;
 use super::{
@@ -92,12 +94,25 @@ impl EtcdStore {
         let log = EventLog::new(revision, retention);
         let state = Arc::new(State::new(entries, revision, log));
         let feed = Arc::new(Feed::new(Arc::clone(&client), Arc::clone(&state)));
-        let (freshness, answers) = freshness::channel();
+        let (freshness, asked) = freshness::channel();
         let mut tasks = JoinSet::new();
-        tasks.spawn(Arc::clone(&feed).follow());
-        tasks.spawn(answers.give(Arc::clone(&client), Arc::clone(&state), Arc::clone(&feed)));
+        let follow = Arc::clone(&feed);
+        tasks.spawn(supervised("follows etcd", move |panicked| {
+            if panicked {
+                // What it was at may be half done.
+                follow.rewound();
+            }
+            Arc::clone(&follow).follow()
+        }));
+        let answers = Arc::new(asked.answered_by(&client, &state, &feed));
+        tasks.spawn(supervised("asks etcd how new it is", move |_| {
+            Arc::clone(&answers).give()
+        }));
         let interval = retention.age.max(SHORTEST_INTERVAL);
-        tasks.spawn(compact::run(Arc::clone(&client), interval));
+        let compacted = Arc::clone(&client);
+        tasks.spawn(supervised("compacts etcd", move |_| {
+            compact::run(Arc::clone(&compacted), interval)
+        }));
         Ok(Self {
             client,
             state,

@@ -178,48 +178,54 @@ impl State {
             limit => limit,
         };
 
-        let mut entries = Vec::new();
-        let mut remaining = 0;
-        let mut take = |key: &Arc<str>, value: &Bytes, revision: u64| {
-            if entries.len() < limit {
-                entries.push(Entry {
-                    key: Arc::clone(key),
-                    value: value.clone(),
-                    revision,
-                });
-            } else {
-                remaining += 1;
-            }
-        };
-
         let undone = if at < tree.revision {
             self.log.since(at)?
         } else {
             Vec::new()
         };
-        if undone.is_empty() {
-            for (key, (value, revision)) in tree.scan(range.prefix, start) {
-                take(key, value, *revision);
+        // What keys held then that were changed since: the last one to say so is the oldest change.
+        let mut past: BTreeMap<&Arc<str>, Option<&Previous>> = BTreeMap::new();
+        for event in undone.iter().rev() {
+            if event.key.starts_with(range.prefix) && &*event.key >= start {
+                past.insert(&event.key, event.previous.as_ref());
             }
-        } else {
-            let mut past: BTreeMap<&Arc<str>, (&Bytes, u64)> = tree
-                .scan(range.prefix, start)
-                .map(|(key, (value, revision))| (key, (value, *revision)))
-                .collect();
-            let in_range =
-                |event: &&Arc<Event>| event.key.starts_with(range.prefix) && &*event.key >= start;
-            for event in undone.iter().rev().filter(in_range) {
-                match &event.previous {
-                    Some(previous) => {
-                        past.insert(&event.key, (&previous.value, previous.revision));
-                    }
-                    None => {
-                        past.remove(&event.key);
-                    }
-                }
+        }
+
+        let mut entries = Vec::new();
+        let end = end_of(range.prefix);
+        let mut present = tree.scan(start, end.as_deref()).peekable();
+        let mut past = past.into_iter().peekable();
+        while entries.len() < limit {
+            let from_past = match (present.peek(), past.peek()) {
+                (None, None) => break,
+                (Some((present, _)), Some((past, _))) => past <= present,
+                (None, Some(_)) => true,
+                (Some(_), None) => false,
+            };
+            let found = match from_past {
+                true => past.next().and_then(|(key, held)| {
+                    present.next_if(|(present, _)| *present == key);
+                    held.map(|held| (key, &held.value, held.revision))
+                }),
+                false => present
+                    .next()
+                    .map(|(key, (value, revision))| (key, value, *revision)),
+            };
+            if let Some((key, value, revision)) = found {
+                entries.push(Entry {
+                    key: Arc::clone(key),
+                    value: value.clone(),
+                    revision,
+                });
             }
-            for (key, (value, revision)) in past {
-                take(key, value, revision);
+        }
+        // The rest is counted and not looked at: there may be a million, and a page is to be quick.
+        let mut remaining = present.count();
+        for (key, held) in past {
+            match (held.is_some(), tree.entries.contains_key(key)) {
+                (true, false) => remaining += 1,
+                (false, true) => remaining -= 1,
+                _ => {}
             }
         }
         Ok(Page {
@@ -243,12 +249,14 @@ impl Tree {
 
     fn scan<'a>(
         &'a self,
-        prefix: &'a str,
         start: &str,
+        end: Option<&str>,
     ) -> impl Iterator<Item = (&'a Arc<str>, &'a (Bytes, u64))> {
-        self.entries
-            .range::<str, _>((Bound::Included(start), Bound::Unbounded))
-            .take_while(move |(key, _)| key.starts_with(prefix))
+        let end = end.map_or(Bound::Unbounded, Bound::Excluded);
+        // A page may begin behind everything.
+        let empty = matches!(end, Bound::Excluded(end) if end <= start);
+        let range = (!empty).then(|| self.entries.range::<str, _>((Bound::Included(start), end)));
+        range.into_iter().flatten()
     }
 
     fn change(
@@ -282,6 +290,19 @@ impl Tree {
             }
         }
     }
+}
+
+/// The first text behind all that begin with a prefix; `None` where there is none.
+fn end_of(prefix: &str) -> Option<String> {
+    let mut end = prefix.to_owned();
+    while let Some(last) = end.pop() {
+        // The range passes over what is no character.
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            end.push(next);
+            return Some(end);
+        }
+    }
+    None
 }
 
 /// A change of a key that holds `current`, whose name is then shared with it.

@@ -28,6 +28,8 @@ mod validation;
 
 pub use audit::{AuditLevel, AuditLog};
 pub use controllers::{Controller, UnknownController};
+#[cfg(feature = "redb")]
+pub use http::BACKUP_PATH;
 pub use http::{ApiService, Body};
 #[cfg(feature = "tls")]
 pub use listen::{Limits, ListenError, Listener, Port};

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,10 +11,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::{Api, CONFIGMAPS, configmap, version};
+use futures::future::join_all;
 use optilock_apiserver::Server;
 use optilock_apiserver::store::{
-    BackupError, Expected, OpenError, ReadError, RedbStore, Retention, Store, back_up,
+    BackupError, Expected, OpenError, Range, ReadError, RedbStore, Retention, Store, back_up,
+    back_up_file,
 };
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use serde_json::json;
 
 fn open(path: &Path) -> RedbStore {
@@ -36,7 +41,7 @@ async fn a_second_server_is_kept_out() {
     let store = open(&path);
     let second = RedbStore::open(&path, Retention::default());
     assert!(matches!(second, Err(OpenError::InUse { .. })), "{second:?}");
-    let copied = back_up(&path, folder.path().join("copy"));
+    let copied = back_up_file(&path, folder.path().join("copy"));
     assert!(
         matches!(copied, Err(BackupError::Open(OpenError::InUse { .. }))),
         "{copied:?}"
@@ -185,6 +190,85 @@ async fn the_file_does_not_grow_with_history() {
     assert!(length < ROUNDS * 2000, "{length} bytes");
 }
 
+/// Objects are written to their rows later than to the log, and the log is cut off behind them: whenever the file is
+/// opened again it has the same objects and the same history.
+#[tokio::test]
+async fn a_long_log_is_cut_off_and_nothing_is_lost() {
+    const KEPT: u64 = 300;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let short = Retention {
+        events: KEPT as usize,
+        ..Retention::default()
+    };
+    let mut random = StdRng::seed_from_u64(7);
+    let mut model: BTreeMap<String, (u64, Bytes)> = BTreeMap::new();
+    let mut changes: BTreeMap<u64, (String, Option<Bytes>, Option<u64>)> = BTreeMap::new();
+    let mut lengths = Vec::new();
+    for life in 0..8 {
+        let store = RedbStore::open(&path, short).unwrap();
+        let newest = changes.keys().next_back().copied().unwrap_or(1);
+        assert_eq!(store.revision(), newest, "life {life}");
+        let all = Range {
+            prefix: "/",
+            start: None,
+            limit: 0,
+            at: None,
+        };
+        let page = store.range(all).await.unwrap();
+        let held: BTreeMap<_, _> = page
+            .entries
+            .into_iter()
+            .map(|entry| (entry.key.to_string(), (entry.revision, entry.value)))
+            .collect();
+        assert!(held == model, "life {life}");
+        if life > 0 {
+            let mut seen = newest - KEPT;
+            let mut cursor = store.watch("/", seen).unwrap();
+            while seen < newest {
+                for event in cursor.next().await.unwrap() {
+                    seen += 1;
+                    let replaced = event.previous.as_ref().map(|previous| previous.revision);
+                    let found = (event.key.to_string(), event.value.clone(), replaced);
+                    assert_eq!((event.revision, &found), (seen, &changes[&seen]));
+                }
+            }
+        }
+        for round in 0..60 {
+            // Some keys change all the time, most rarely; some lives are of a few keys alone.
+            let among = if life % 3 == 2 { 40 } else { 1500 };
+            let mut writes: BTreeMap<String, Option<Bytes>> = BTreeMap::new();
+            for _ in 0..30 {
+                let key = format!("/{:04}", random.random_range(0..among));
+                let deletes = model.contains_key(&key) && random.random_bool(0.2);
+                writes.insert(key, (!deletes).then(|| format!("{life} {round}").into()));
+            }
+            let commits = writes.iter().map(|(key, value)| {
+                let expected = match model.get(key) {
+                    Some((revision, _)) => Expected::Revision(*revision),
+                    None => Expected::Absent,
+                };
+                store.commit(key, expected, value.clone())
+            });
+            let written = join_all(commits).await;
+            for ((key, value), revision) in writes.into_iter().zip(written) {
+                let revision = revision.unwrap();
+                let before = match value.clone() {
+                    Some(value) => model.insert(key.clone(), (revision, value)),
+                    None => model.remove(&key),
+                };
+                changes.insert(revision, (key, value, before.map(|(revision, _)| revision)));
+            }
+        }
+        if life % 2 == 0 {
+            store.close().await;
+        }
+        drop(store);
+        lengths.push(fs::metadata(&path).unwrap().len());
+    }
+    assert!(lengths[7] < 2 * lengths[2], "it grows: {lengths:?}");
+}
+
 #[tokio::test]
 async fn a_copy_is_as_of_one_revision_and_never_mistaken_for_the_original() {
     let folder = tempfile::tempdir().unwrap();
@@ -192,11 +276,11 @@ async fn a_copy_is_as_of_one_revision_and_never_mistaken_for_the_original() {
     let store = open(&path);
     let first = put(&store, "/a", "1").await;
     let copied = put(&store, "/b", "2").await;
-    assert_eq!(store.back_up(&copy).unwrap(), copied);
+    assert_eq!(back_up(&store, &copy).await.unwrap(), copied);
     let later = put(&store, "/a", "3").await;
 
     // No file is overwritten.
-    let again = store.back_up(&copy);
+    let again = back_up(&store, &copy).await;
     assert!(matches!(again, Err(BackupError::Write { .. })), "{again:?}");
 
     let restored = open(&copy);
@@ -215,7 +299,7 @@ async fn a_copy_is_as_of_one_revision_and_never_mistaken_for_the_original() {
     store.close().await;
     drop(store);
     let offline = folder.path().join("offline");
-    assert_eq!(back_up(&path, &offline).unwrap(), later);
+    assert_eq!(back_up_file(&path, &offline).unwrap(), later);
     assert_eq!(open(&offline).get("/b").await.unwrap().unwrap().value, "2");
 }
 

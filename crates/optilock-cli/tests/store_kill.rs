@@ -24,7 +24,7 @@ use futures::StreamExt;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Client, Config, Error, ResourceExt,
-    api::{ListParams, PostParams, WatchEvent, WatchParams},
+    api::{ListParams, ObjectList, PostParams, WatchEvent, WatchParams},
     config::Kubeconfig,
 };
 use optilock_lab::{
@@ -377,8 +377,78 @@ fn a_store_is_copied_and_served() {
     let again = run(&backup);
     assert_eq!(again.code, Some(1), "{again:?}");
     assert!(again.stderr.contains("--to"), "{}", again.stderr);
+    let both = run(&[
+        "backup",
+        "--kubeconfig",
+        "k",
+        "--store",
+        &place,
+        "--to",
+        "to",
+    ]);
+    assert_eq!(both.code, Some(2), "{both:?}");
     drop(Serve::start_with(&[
         "--store",
         &format!("redb:{}", text(&copy)),
     ]));
+}
+
+/// A server is copied while clients write: the copy is as of one version, is what a server can be started on, and only its
+/// owner can read it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_is_copied_while_it_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, copy) = (folder.path().join("store"), folder.path().join("copy"));
+    let serve = Serve::start_with(&["--store", &format!("redb:{}", text(&store))]);
+    let original = api(&serve.kubeconfig).await;
+    let (book, written) = Book::open();
+    let mut writers = JoinSet::new();
+    for writer in 0..WRITERS {
+        let worker = u32::try_from(writer).unwrap();
+        let name = format!("object-{writer}");
+        writers.spawn(write(original.clone(), worker, name, Arc::clone(&book)));
+    }
+    book.answers.store(200, Ordering::Relaxed);
+    book.enough.notified().await;
+    let kubeconfig = text(&serve.kubeconfig).to_owned();
+    let to = text(&copy).to_owned();
+    let back_up = move || run(&["backup", "--kubeconfig", &kubeconfig, "--to", &to]);
+    let (again, backed_up) = (back_up.clone(), tokio::task::spawn_blocking(back_up));
+    let copied = backed_up.await.unwrap();
+    assert_eq!(copied.code, Some(0), "{copied:?}");
+    book.answers.store(50, Ordering::Relaxed);
+    book.enough.notified().await;
+    writers.shutdown().await;
+    drop(written);
+
+    let exists = tokio::task::spawn_blocking(again).await.unwrap();
+    assert_eq!(exists.code, Some(1), "{exists:?}");
+    assert!(exists.stderr.contains("--to"), "{}", exists.stderr);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = copy.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    // The last of what the copy has of each object is what the original had at one version.
+    let restored = Serve::start_with(&["--store", &format!("redb:{}", text(&copy))]);
+    let copied = api(&restored.kubeconfig).await;
+    // There is a ConfigMap of the server itself, too.
+    let written = |list: &ObjectList<ConfigMap>| -> Vec<ConfigMap> {
+        let ours = |object: &&ConfigMap| object.name_any().starts_with("object-");
+        list.items.iter().filter(ours).cloned().collect()
+    };
+    let list = copied.list(&ListParams::default()).await.unwrap();
+    let newest = written(&list).iter().map(version).max().unwrap();
+    let params = ListParams {
+        version_match: Some(kube::api::VersionMatch::Exact),
+        resource_version: Some(newest.to_string()),
+        ..ListParams::default()
+    };
+    let then = original.list(&params).await.unwrap();
+    assert_eq!(written(&list), written(&then));
+    let now = ResourceVersion(list.metadata.resource_version.unwrap().parse().unwrap());
+    let latest = original.list(&ListParams::default()).await.unwrap();
+    assert!(now > ResourceVersion(latest.metadata.resource_version.unwrap().parse().unwrap()));
 }

@@ -1,4 +1,4 @@
-//! What the server tells of itself: `/metrics`, and `/debug` where that is answered.
+//! What the server tells of itself: `/metrics`, a copy of its store, and `/debug` where that is answered.
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -22,6 +22,10 @@ impl Introspection<'_> {
         let watchers = self.shared.watchers.as_deref();
         Some(match (path, watchers) {
             (["metrics"], _) => self.metrics().await,
+            #[cfg(feature = "redb")]
+            (["optilock", "backup"], _) => {
+                super::backup::answer(self.shared.registry.store()).await
+            }
             (["debug", what], Some(watchers)) => Ok(self.debug(what, watchers).await?),
             _ => return None,
         })

@@ -7,6 +7,8 @@
 mod accept;
 mod asked;
 mod auth;
+#[cfg(feature = "redb")]
+mod backup;
 mod body;
 mod closing;
 mod compress;
@@ -39,5 +41,7 @@ pub(crate) use flow::{Crowd, Flow};
 pub(crate) use service::{Guard, Peer};
 pub(crate) use shared::Shared;
 
+#[cfg(feature = "redb")]
+pub use backup::BACKUP_PATH;
 pub use body::Body;
 pub use service::ApiService;

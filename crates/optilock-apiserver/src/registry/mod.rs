@@ -160,6 +160,12 @@ impl Registry {
         of_group.any(|resource| resource.custom.is_none())
     }
 
+    /// Where the objects are, for who takes all of them along.
+    #[cfg(feature = "redb")]
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
     /// Whether other servers may write to the store.
     pub(crate) fn is_shared(&self) -> bool {
         self.store.is_shared()

@@ -28,7 +28,7 @@ pub use etcd::{EtcdError, EtcdOptions, EtcdStore};
 pub use log::{Cursor, Retention};
 pub use memory::MemoryStore;
 #[cfg(feature = "redb")]
-pub use redb::{BackupError, OpenError, RedbStore, back_up};
+pub use redb::{BackupError, OpenError, RedbStore, back_up, back_up_file};
 
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use redb::{CommitError, DatabaseError, StorageError, TableError, TransactionError};
 
-use super::super::Fault;
+use super::super::{Fault, ReadError};
 
 /// Why a [`RedbStore`](super::RedbStore) can't be opened. The file is left as it is.
 #[derive(Debug, thiserror::Error)]
@@ -41,14 +41,14 @@ pub enum OpenError {
         /// What is wrong with it.
         why: String,
     },
-    /// A later version of this program wrote the file.
-    #[error("the store {} has format {found}, this version knows {known}: take a later version", path.display())]
-    Newer {
+    /// Another version of this program wrote the file.
+    #[error("the store {} has format {found}, and this version knows {known}: take the version that wrote it", path.display())]
+    OtherFormat {
         /// The file.
         path: PathBuf,
         /// Its format.
         found: u64,
-        /// The latest format that is known here.
+        /// The format that is known here.
         known: u64,
     },
 }
@@ -60,9 +60,9 @@ pub enum BackupError {
     /// The original can't be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The store was closed, or its disk fails.
-    #[error("can't read the store: {0}")]
-    Read(Fault),
+    /// The original can't be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The copy can't be written.
     #[error("can't write the backup {}: {source}", path.display())]
     Write {

@@ -15,34 +15,45 @@ use tempfile::NamedTempFile;
 
 use super::super::log::EventLog;
 use super::super::state::{Entries, FIRST_REVISION, State};
-use super::super::{Event, Previous, Retention};
+use super::super::{Event, Page, Previous, Retention};
 use super::error::{FileError, OpenError};
+use super::journal::Journal;
 
-/// Key to the revision of its last change, and the value.
+/// Key to the revision of its last change, and the value: as it was at some time before the end of the log.
 const OBJECTS: TableDefinition<'_, &str, (u64, &[u8])> = TableDefinition::new("objects");
 
-/// Revision to what it changed: when (milliseconds since 1970), the key, and what the key held before: the
-/// revision of that (0 for nothing), and the value. New values are not repeated here; see [`File::load`].
-const CHANGES: TableDefinition<'_, u64, (u64, &str, u64, &[u8])> = TableDefinition::new("changes");
+/// The first revision of some consecutive ones to when they were made (milliseconds since 1970), and what they changed.
+const LOG: TableDefinition<'_, u64, (u64, Vec<LoggedType>)> = TableDefinition::new("log");
+
+/// A change: the key, the new value (none for a deletion), the revision of what the key held before (0 for
+/// nothing), and the value of that, if no change before in the log has it.
+type LoggedType = (
+    &'static str,
+    Option<&'static [u8]>,
+    u64,
+    Option<&'static [u8]>,
+);
+/// The same, borrowed.
+type Logged<'a> = (&'a str, Option<&'a [u8]>, u64, Option<&'a [u8]>);
 
 /// Numbers about the file itself.
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
 /// In [`META`]: the format, by which later versions know what they read.
 const FORMAT: &str = "format";
-/// In [`META`]: the newest revision.
+/// In [`META`]: the revision before the first that is logged.
 const REVISION: &str = "revision";
 /// In [`META`]: the file is a copy that no server has used.
 const COPY: &str = "copy";
 
 /// The format that is written here.
-const CURRENT_FORMAT: u64 = 1;
+const CURRENT_FORMAT: u64 = 2;
 
 /// So far is a copy's revision moved, as `etcdutl snapshot restore --bump-revision` is told to in etcd's guide.
 const COPY_DISTANCE: u64 = 1_000_000_000;
 
-/// Forgotten changes leave the file when there are so many: rows go cheaper together.
-const TRIM: u64 = 1024;
+/// So many changes are in one row of the log at most.
+const ROW: usize = 64;
 
 /// redb's own cache: everything is in memory already, and what is written is read again soon or never.
 const CACHE_BYTES: usize = 64 << 20;
@@ -154,7 +165,7 @@ impl File {
         })?;
         match format {
             Some(CURRENT_FORMAT) => Ok(file),
-            Some(found) => Err(OpenError::Newer {
+            Some(found) => Err(OpenError::OtherFormat {
                 path: file.path,
                 found,
                 known: CURRENT_FORMAT,
@@ -195,13 +206,14 @@ impl File {
         adopt().map_err(|error| error.opening(self.path.clone()))
     }
 
-    /// Everything, into memory.
-    ///
-    /// History is stored backwards, as what each change replaced: going back from the objects as they are, the new value
-    /// of each change is what the next change of the same key replaced.
-    pub(super) fn load(&self, retention: Retention) -> Result<State, OpenError> {
+    /// Everything, into memory, and what is to be known for writing on.
+    pub(super) fn load(&self, retention: Retention) -> Result<(State, Journal), OpenError> {
+        let damaged = |why: &str| OpenError::Damaged {
+            path: self.path.clone(),
+            why: why.to_owned(),
+        };
         self.read(|transaction| {
-            let revision = revision(&transaction.open_table(META)?)?;
+            let mut revision = revision(&transaction.open_table(META)?)?;
             let mut entries = Vec::new();
             for row in transaction.open_table(OBJECTS)?.iter()? {
                 let (key, held) = row?;
@@ -210,101 +222,131 @@ impl File {
                 entries.push((Arc::<str>::from(key.value()), held));
             }
             // From a sorted list, the map is built in one go.
-            let entries: Entries = entries.into_iter().collect();
+            let mut entries: Entries = entries.into_iter().collect();
 
             let now = now();
-            let mut later: HashMap<Arc<str>, Option<Bytes>> = HashMap::new();
+            let mut newest: HashMap<Arc<str>, Option<Bytes>> = HashMap::new();
             let mut history = Vec::new();
-            for row in transaction.open_table(CHANGES)?.iter()?.rev() {
-                let (at, change) = row?;
-                let (time, key, replaced, previous) = change.value();
-                let key = match entries.get_key_value(key) {
-                    Some((key, _)) => Arc::clone(key),
-                    None => Arc::from(key),
-                };
-                let previous = (replaced != 0).then(|| Previous {
-                    value: Bytes::copy_from_slice(previous),
-                    revision: replaced,
-                });
-                let before = previous.as_ref().map(|previous| previous.value.clone());
-                let value = match later.insert(Arc::clone(&key), before) {
-                    Some(value) => value,
-                    None => entries.get(&key).map(|(value, _)| value.clone()),
-                };
-                let event = Event {
-                    revision: at.value(),
-                    key,
-                    value,
-                    previous,
-                };
-                history.push((event, Duration::from_millis(now.saturating_sub(time))));
+            for row in transaction.open_table(LOG)?.iter()? {
+                let (first, group) = row?;
+                let (time, changes) = group.value();
+                let age = Duration::from_millis(now.saturating_sub(time));
+                for (at, (key, value, replaced, carried)) in (first.value()..).zip(changes) {
+                    let key = match entries.get_key_value(key) {
+                        Some((key, _)) => Arc::clone(key),
+                        None => Arc::from(key),
+                    };
+                    let value = value.map(Bytes::copy_from_slice);
+                    let before = newest.insert(Arc::clone(&key), value.clone()).flatten();
+                    let previous = match (replaced, carried.map(Bytes::copy_from_slice).or(before))
+                    {
+                        (0, _) => None,
+                        (revision, Some(value)) => Some(Previous { value, revision }),
+                        (_, None) => return Ok(Err(damaged("its log has a gap"))),
+                    };
+                    let behind = entries.get(&key).is_none_or(|(_, held)| *held < at);
+                    match value.clone() {
+                        Some(value) if behind => {
+                            entries.insert(Arc::clone(&key), (value, at));
+                        }
+                        None if behind => {
+                            entries.remove(&key);
+                        }
+                        _ => {}
+                    }
+                    let event = Event {
+                        revision: at,
+                        key,
+                        value,
+                        previous,
+                    };
+                    history.push((event, age));
+                    revision = at;
+                }
             }
-            history.reverse();
+            let mut behind: Vec<Arc<str>> = newest.into_keys().collect();
+            behind.sort_unstable_by(|one, other| other.cmp(one));
             let log = EventLog::restored(revision, history, retention);
-            Ok(State::new(entries, revision, log))
-        })
+            Ok(Ok((
+                State::new(entries, revision, log),
+                Journal::new(behind, revision + 1),
+            )))
+        })?
     }
 
-    /// Writes changes, all or none, and returns when they are on the disk. Changes up to `compacted` may go.
-    pub(super) fn write(&self, events: &[Event], compacted: u64) -> Result<(), Unwritten> {
+    /// Writes changes, all or none, and returns when they are on the disk. `state` is as it was before them.
+    pub(super) fn write(
+        &self,
+        events: &[Event],
+        journal: &mut Journal,
+        state: &State,
+    ) -> Result<(), Unwritten> {
+        let upkeep = journal.next(events, state.compacted());
         let attempt = || -> Result<_, FileError> {
-            let mut transaction = self.database.begin_write()?;
-            // A torn write of the last commit must not be taken for one, nor cost the one before.
-            transaction.set_two_phase_commit(true);
+            let transaction = self.database.begin_write()?;
             {
-                let mut objects = transaction.open_table(OBJECTS)?;
-                let mut changes = transaction.open_table(CHANGES)?;
-                let mut meta = transaction.open_table(META)?;
+                let mut log = transaction.open_table(LOG)?;
                 let now = now();
-                for event in events {
-                    match &event.value {
-                        Some(value) => {
-                            objects.insert(&*event.key, (event.revision, &value[..]))?;
-                        }
-                        None => {
-                            objects.remove(&*event.key)?;
-                        }
+                let mut carries = upkeep.carries.iter();
+                for row in events.chunks(ROW) {
+                    let changes: Vec<_> = row
+                        .iter()
+                        .zip(&mut carries)
+                        .map(|(event, carries)| logged(event, *carries))
+                        .collect();
+                    if let Some(first) = row.first() {
+                        log.insert(first.revision, (now, changes))?;
                     }
-                    let (replaced, previous) = match &event.previous {
-                        Some(previous) => (previous.revision, &previous.value[..]),
-                        None => (0, &[][..]),
+                }
+                if let Some(revision) = upkeep.forget_before {
+                    log.retain_in(..revision, |_, _| false)?;
+                }
+            }
+            if !upkeep.settle.is_empty() {
+                let mut objects = transaction.open_table(OBJECTS)?;
+                for key in &upkeep.settle {
+                    match state.get(key) {
+                        Some(entry) => {
+                            objects.insert(&**key, (entry.revision, &entry.value[..]))?
+                        }
+                        None => objects.remove(&**key)?,
                     };
-                    changes.insert(event.revision, (now, &*event.key, replaced, previous))?;
-                }
-                if let Some(newest) = events.last() {
-                    meta.insert(REVISION, newest.revision)?;
-                }
-                let oldest = changes.first()?.map(|(revision, _)| revision.value());
-                if oldest.is_some_and(|oldest| oldest + TRIM <= compacted) {
-                    changes.retain_in(..=compacted, |_, _| false)?;
                 }
             }
             Ok(transaction)
         };
         let transaction = attempt().map_err(Unwritten::Refused)?;
+        // One sync is enough: redb's checksums reach from the root to every page, and those of what was written last are
+        // looked at when a file is opened that nobody has closed. A commit that is not whole gives way to the one before.
         transaction
             .commit()
             .map_err(|error| Unwritten::Unknown(error.into()))
     }
 
-    /// Fills the copy of a store that is read by `transaction`, at the returned revision.
-    pub(super) fn fill_copy(from: &ReadTransaction, copy: &Database) -> Result<u64, FileError> {
+    /// Fills the copy of a store.
+    pub(super) fn fill_copy(copy: &Database, page: &Page) -> Result<(), FileError> {
         let mut transaction = copy.begin_write()?;
         transaction.set_two_phase_commit(true);
-        let revision = revision(&from.open_table(META)?)?;
         {
             let mut objects = transaction.open_table(OBJECTS)?;
-            for row in from.open_table(OBJECTS)?.iter()? {
-                let (key, held) = row?;
-                objects.insert(key.value(), held.value())?;
+            for entry in &page.entries {
+                objects.insert(&*entry.key, (entry.revision, &entry.value[..]))?;
             }
             let mut meta = transaction.open_table(META)?;
-            meta.insert(REVISION, revision)?;
+            meta.insert(REVISION, page.revision)?;
             meta.insert(COPY, 1)?;
         }
-        transaction.commit()?;
-        Ok(revision)
+        Ok(transaction.commit()?)
     }
+}
+
+fn logged(event: &Event, carries: bool) -> Logged<'_> {
+    let previous = event.previous.as_ref();
+    let replaced = previous.map_or(0, |previous| previous.revision);
+    let carried = previous
+        .filter(|_| carries)
+        .map(|previous| &previous.value[..]);
+    (&event.key, event.value.as_deref(), replaced, carried)
 }
 
 /// Why changes are not written.
@@ -321,7 +363,7 @@ fn initialize(database: &Database) -> Result<(), FileError> {
     let mut transaction = database.begin_write()?;
     transaction.set_two_phase_commit(true);
     transaction.open_table(OBJECTS)?;
-    transaction.open_table(CHANGES)?;
+    transaction.open_table(LOG)?;
     {
         let mut meta = transaction.open_table(META)?;
         meta.insert(FORMAT, CURRENT_FORMAT)?;

@@ -7,9 +7,10 @@
 mod backup;
 mod error;
 mod file;
+mod journal;
 mod writer;
 
-pub use backup::back_up;
+pub use backup::{back_up, back_up_file};
 pub use error::{BackupError, OpenError};
 
 use std::path::Path;
@@ -79,26 +80,12 @@ impl RedbStore {
 
     fn over(file: File, retention: Retention) -> Result<Self, OpenError> {
         file.adopt()?;
-        let state = Arc::new(file.load(retention)?);
+        let (state, journal) = file.load(retention)?;
+        let state = Arc::new(state);
         Ok(Self {
-            writer: Writer::start(file, Arc::clone(&state))?,
+            writer: Writer::start(file, journal, Arc::clone(&state))?,
             state,
         })
-    }
-
-    /// Writes a copy to a new file, while the store is in use: all objects as they are at one revision, which is
-    /// returned.
-    ///
-    /// A store that is opened from the copy begins at a much higher revision, without history: what
-    /// clients have seen of the original after the copy was made is not taken for something else.
-    ///
-    /// Blocks for as long as writing the file takes.
-    ///
-    /// # Errors
-    /// When the file exists, or can't be written.
-    pub fn back_up(&self, to: impl AsRef<Path>) -> Result<u64, BackupError> {
-        self.writer
-            .with_file(|file| backup::copy(file, to.as_ref()))
     }
 }
 

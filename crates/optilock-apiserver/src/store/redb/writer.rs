@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::thread;
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex, RwLock};
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
 use super::super::state::State;
 use super::super::{CommitError, Event, Expected, Fault};
-use super::error::{BackupError, OpenError};
+use super::error::OpenError;
 use super::file::{File, Unwritten};
+use super::journal::Journal;
 
 /// What became of a group of commits.
 #[derive(Debug, Clone)]
@@ -62,8 +63,6 @@ struct Shared {
     queue: Mutex<Queue>,
     /// There is something to write, or an end to it.
     work: Condvar,
-    /// `None` when it is closed.
-    file: RwLock<Option<File>>,
     /// The thread has ended and the file is closed.
     ended: watch::Sender<bool>,
 }
@@ -84,7 +83,11 @@ enum Step {
 }
 
 impl Writer {
-    pub(super) fn start(file: File, state: Arc<State>) -> Result<Self, OpenError> {
+    pub(super) fn start(
+        file: File,
+        journal: Journal,
+        state: Arc<State>,
+    ) -> Result<Self, OpenError> {
         let path = file.path().to_owned();
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue {
@@ -95,13 +98,18 @@ impl Writer {
             }),
             state,
             work: Condvar::new(),
-            file: RwLock::new(Some(file)),
             ended: watch::Sender::new(false),
         });
         let own = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("optilock-store".to_owned())
-            .spawn(move || End(&own).write());
+            .spawn(move || {
+                End {
+                    shared: &own,
+                    file: Some(file),
+                }
+                .write(journal);
+            });
         match thread {
             Ok(thread) => Ok(Self {
                 shared,
@@ -131,17 +139,6 @@ impl Writer {
                     outcome(told).await;
                 }
             }
-        }
-    }
-
-    /// Lets `use_file` have the file, if it is open.
-    pub(super) fn with_file<T>(
-        &self,
-        use_file: impl FnOnce(&File) -> Result<T, BackupError>,
-    ) -> Result<T, BackupError> {
-        match &*self.shared.file.read() {
-            Some(file) => use_file(file),
-            None => Err(BackupError::Read(Fault::Closed)),
         }
     }
 
@@ -208,12 +205,9 @@ impl Shared {
         Some(std::mem::take(&mut queue.forming))
     }
 
-    fn write_groups(&self) {
+    fn write_groups(&self, file: &File, mut journal: Journal) {
         while let Some(Group { events, tell }) = self.next_group() {
-            let written = match &*self.file.read() {
-                Some(file) => file.write(&events, self.state.compacted()),
-                None => return,
-            };
+            let written = file.write(&events, &mut journal, &self.state);
             let outcome = match written {
                 Ok(()) => {
                     let keys: Vec<_> = events.iter().map(|event| Arc::clone(&event.key)).collect();
@@ -249,25 +243,29 @@ impl Shared {
 }
 
 /// Sees to it that nobody waits for a thread that is gone.
-struct End<'a>(&'a Shared);
+struct End<'a> {
+    shared: &'a Shared,
+    file: Option<File>,
+}
 
 impl End<'_> {
-    fn write(&self) {
-        self.0.write_groups();
+    fn write(self, journal: Journal) {
+        if let Some(file) = &self.file {
+            self.shared.write_groups(file, journal);
+        }
     }
 }
 
 impl Drop for End<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0
+            self.shared
                 .fail(Fault::Disk("its file can't be written".to_owned()));
         }
-        let closed = self.0.file.write().take();
-        if let Some(Err(error)) = closed.map(File::close) {
+        if let Some(Err(error)) = self.file.take().map(File::close) {
             tracing::warn!(%error, "the store was not closed cleanly, and is checked when it is opened again");
         }
-        self.0.ended.send_replace(true);
+        self.shared.ended.send_replace(true);
     }
 }
 

@@ -111,30 +111,29 @@ impl EventLog {
 
     /// Appends changes and wakes the cursors. Callers publish in order of revision.
     pub(super) fn publish(&self, events: impl IntoIterator<Item = Event>) {
-        let newest = self.append(events);
-        if let Some(newest) = newest {
-            self.head.send_replace(newest);
-        }
+        self.append(events, None);
     }
 
     /// The same with the revision up to which there are no others.
     #[cfg(feature = "etcd")]
     pub(super) fn publish_up_to(&self, events: Vec<Event>, revision: u64) {
-        self.append(events);
-        self.head.send_replace(revision);
+        self.append(events, Some(revision));
     }
 
-    /// The revision of the newest change of all.
-    fn append(&self, events: impl IntoIterator<Item = Event>) -> Option<u64> {
+    /// Appends changes, up to `head` or else to the last of them.
+    fn append(&self, events: impl IntoIterator<Item = Event>, head: Option<u64>) {
         let now = Instant::now();
         let mut window = self.window.write();
         window.events.extend(events.into_iter().map(|event| Kept {
             event: Arc::new(event),
             at: now,
         }));
-        let newest = window.events.back()?.event.revision;
+        let newest = window.events.back().map(|kept| kept.event.revision);
         window.drop_old(self.retention, now);
-        Some(newest)
+        // Before anybody can read on: a cursor that has come further than the head takes it that the log was restarted.
+        if let Some(head) = head.or(newest) {
+            self.head.send_replace(head);
+        }
     }
 
     /// Forgets everything: history begins after `revision`, which may be before what was published.

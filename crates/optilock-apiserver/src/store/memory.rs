@@ -184,6 +184,25 @@ mod tests {
         assert!(store.watch("/p/", store.revision()).is_ok());
     }
 
+    /// Who reads a change the moment that it is there has not come too far.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_cursor_that_keeps_up_is_not_refused() {
+        const CHANGES: u64 = 100_000;
+        let store = Arc::new(store());
+        let mut cursor = store.watch("/p/", store.revision()).unwrap();
+        let last = store.revision() + CHANGES;
+        let writer = tokio::spawn(async move {
+            for _ in 0..CHANGES {
+                put(&store, "/p/a", "1").await;
+                tokio::task::yield_now().await;
+            }
+        });
+        while cursor.position() < last {
+            cursor.next().await.unwrap();
+        }
+        writer.await.unwrap();
+    }
+
     #[tokio::test(start_paused = true)]
     async fn old_history_is_dropped() {
         let store = store();

@@ -116,6 +116,14 @@ impl Bench<'_> {
         wanted.iter().copied().filter(there).collect()
     }
 
+    /// Those of them that there are, all started.
+    fn start(&self, wanted: &[Subject]) -> Result<Vec<Running>> {
+        let subjects = self.subjects(wanted).into_iter();
+        subjects
+            .map(|subject| Running::start(subject, self))
+            .collect()
+    }
+
     /// Lets the load client drive a server, with the arguments of this line besides.
     fn drive<T: DeserializeOwned>(&self, server: &Running, line: &str) -> Result<Vec<T>> {
         ensure!(!self.signals.any(), "interrupted");

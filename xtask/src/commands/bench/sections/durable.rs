@@ -12,11 +12,7 @@ pub(in crate::commands::bench) const UPDATES: &str = "Updates a second, through 
 pub(in crate::commands::bench) const SWAPS: &str = "Compare-and-swaps a second, at the store";
 
 pub(super) fn run(bench: &Bench<'_>, figures: &mut Figures) -> Result<()> {
-    let subjects = bench.subjects(&[Subject::Memory, Subject::Redb, Subject::ControlPlane]);
-    let servers = subjects
-        .into_iter()
-        .map(|subject| Running::start(subject, bench));
-    let servers = servers.collect::<Result<Vec<_>>>()?;
+    let servers = bench.start(&[Subject::Memory, Subject::Redb, Subject::ControlPlane])?;
     let seconds = bench.effort.seconds(0.7);
     for _ in 0..bench.effort.rounds {
         for server in &servers {

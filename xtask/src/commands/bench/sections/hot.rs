@@ -13,11 +13,7 @@ const LOST: &str = "Conflicts for each of them";
 const SWAPS: &str = "Compare-and-swaps of one key a second, at the store";
 
 pub(super) fn run(bench: &Bench<'_>, figures: &mut Figures) -> Result<()> {
-    let subjects = bench.subjects(&[Subject::Memory, Subject::Redb, Subject::ControlPlane]);
-    let servers = subjects
-        .into_iter()
-        .map(|subject| Running::start(subject, bench));
-    let servers = servers.collect::<Result<Vec<_>>>()?;
+    let servers = bench.start(&[Subject::Memory, Subject::Redb, Subject::ControlPlane])?;
     let seconds = bench.effort.seconds(0.7);
     for _ in 0..bench.effort.rounds {
         for server in &servers {

@@ -26,11 +26,7 @@ const LISTS: &str = "list,pages";
 const SHARED: &str = "get,update";
 
 pub(super) fn run(bench: &Bench<'_>, figures: &mut Figures) -> Result<()> {
-    let subjects = bench.subjects(&[Subject::Memory, Subject::ControlPlane, Subject::Bare]);
-    let servers = subjects
-        .into_iter()
-        .map(|subject| Running::start(subject, bench));
-    let servers = servers.collect::<Result<Vec<_>>>()?;
+    let servers = bench.start(&[Subject::Memory, Subject::ControlPlane, Subject::Bare])?;
     let (seconds, shorter) = (bench.effort.seconds(0.25), bench.effort.seconds(0.1));
     let listed = if bench.effort.quick { "500" } else { "10000" };
     // All in turn, so that what else the machine does meets them alike. Long answers: once is enough.

@@ -347,6 +347,41 @@ async fn idle_connections_make_room() {
     }
 }
 
+/// A request that makes a WebSocket of a watch.
+fn websocket(path: &str, token: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\norigin: https://a\r\nconnection: Upgrade\r\n\
+         upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+}
+
+/// A watch that has become a WebSocket has the place of its connection until it is over.
+#[tokio::test]
+async fn a_websocket_has_a_place() {
+    let limits = Limits {
+        connections: 1,
+        ..Limits::default()
+    };
+    let server = Server::builder().controllers([]).build();
+    let port = Port::of(&server, limits).await;
+    let mut watch = port.connect().await;
+    let path = format!("{CONFIGMAPS}?watch=1&timeoutSeconds=1");
+    let request = websocket(&path, &port.token);
+    watch.write_all(request.as_bytes()).await.unwrap();
+    let mut head = [0; 12];
+    watch.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head[9..], b"101");
+    // It waits for the place.
+    let metrics = ask(&port, &port.get("/metrics")).await.2;
+    let mut watches = metrics
+        .lines()
+        .filter(|line| line.starts_with("apiserver_longrunning_requests"));
+    assert!(
+        watches.all(|line| line.ends_with(" 0")),
+        "the watch goes on"
+    );
+}
+
 /// A client that does not read what it has asked for holds one connection's memory, and that not for ever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_does_not_read_is_cut_off() {
@@ -364,9 +399,14 @@ async fn whoever_does_not_read_is_cut_off() {
     }
     let port = Port::of(&server, limits).await;
     let mut stalled = Vec::new();
-    for path in [CONFIGMAPS.to_owned(), format!("{CONFIGMAPS}?watch=1")] {
+    let watch = format!("{CONFIGMAPS}?watch=1");
+    for request in [
+        port.get(CONFIGMAPS),
+        port.get(&watch),
+        websocket(&watch, &port.token),
+    ] {
         let mut stream = port.connect().await;
-        stream.write_all(port.get(&path).as_bytes()).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
         stalled.push(stream);
     }
     for mut stream in stalled {

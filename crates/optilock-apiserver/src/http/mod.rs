@@ -38,7 +38,7 @@ pub(crate) use closing::{Closing, Phase};
 #[cfg(feature = "tls")]
 pub(crate) use flow::{Crowd, Flow};
 #[cfg(feature = "tls")]
-pub(crate) use service::{Guard, Peer};
+pub(crate) use service::{Guard, InUse, Peer};
 pub(crate) use shared::Shared;
 
 #[cfg(feature = "redb")]

@@ -1,5 +1,7 @@
 //! The service that answers requests, in process and on a port.
 
+#[cfg(feature = "tls")]
+use std::any::Any;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::IpAddr;
@@ -67,6 +69,15 @@ pub(crate) struct Guard {
 /// Where a request comes from, as its port says in the request's extensions.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// What a connection's place hangs on while it is in use, in the extensions of a request to go on as something else: whoever takes the
+/// connection over holds it to the end.
+#[cfg(feature = "tls")]
+#[derive(Debug, Clone)]
+pub(crate) struct InUse(
+    #[expect(dead_code, reason = "it is held and not looked at")]
+    pub(crate)  Arc<dyn Any + Send + Sync>,
+);
 
 /// What becomes known of a request while it is answered.
 #[derive(Debug, Default)]
@@ -161,7 +172,7 @@ impl ApiService {
         }
         let response = if response.body().is_events() {
             let response = self.observe(&asked, course, began, response);
-            into_websocket(&head.headers, connection, response)
+            into_websocket(&head, connection, response)
         } else {
             compress(head.uri.path(), &head.headers, &mut response);
             self.finish(&asked, course, began, refusal.as_deref(), response)
@@ -360,18 +371,18 @@ impl ApiService {
 
 /// Makes a WebSocket of a watch, where the client wants one.
 fn into_websocket(
-    headers: &HeaderMap,
+    head: &Parts,
     connection: Option<OnUpgrade>,
     response: Response<Body>,
 ) -> Response<Body> {
     #[cfg(feature = "tls")]
     if let Some(connection) = connection
-        && wants_websocket(headers)
+        && wants_websocket(&head.headers)
     {
-        return super::websocket::switch(headers, connection, response);
+        return super::websocket::switch(head, connection, response);
     }
     #[cfg(not(feature = "tls"))]
-    let _ = (headers, connection);
+    let _ = (head, connection);
     response
 }
 

@@ -6,7 +6,8 @@ use http::header::{
     CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, SEC_WEBSOCKET_ACCEPT,
     SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use http::{HeaderMap, Response, StatusCode};
+use http::request::Parts;
+use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
@@ -17,6 +18,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role};
 
 use super::body::Body;
 use super::reply::Reply;
+use super::service::InUse;
 
 /// The length before an event in protobuf, which a message does not need.
 const PREFIX: usize = 4;
@@ -24,11 +26,16 @@ const PREFIX: usize = 4;
 /// Turns a watch into a WebSocket on the connection that it was asked for on. What is wrong with the handshake is told
 /// after what is wrong with the watch.
 pub(super) fn switch(
-    asked: &HeaderMap,
+    asked: &Parts,
     connection: OnUpgrade,
     watch: Response<Body>,
 ) -> Response<Body> {
-    let value = |name: HeaderName| asked.get(name).and_then(|value| value.to_str().ok());
+    let value = |name: HeaderName| {
+        asked
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
     if value(SEC_WEBSOCKET_VERSION) != Some("13") {
         let why = "missing or bad WebSocket Version";
         let reply = Reply::text(StatusCode::BAD_REQUEST, why);
@@ -52,10 +59,14 @@ pub(super) fn switch(
     if let Ok(accept) = derive_accept_key(key.as_bytes()).parse() {
         headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
     }
-    if let Some(protocol) = asked.get(SEC_WEBSOCKET_PROTOCOL) {
+    if let Some(protocol) = asked.headers.get(SEC_WEBSOCKET_PROTOCOL) {
         headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol.clone());
     }
-    tokio::spawn(serve(connection, watch));
+    let in_use = asked.extensions.get::<InUse>().cloned();
+    tokio::spawn(async move {
+        serve(connection, watch).await;
+        drop(in_use);
+    });
     response
 }
 

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use http_body::{Frame, SizeHint};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::http::Crowd;
 
@@ -28,25 +28,25 @@ struct Table {
 
 /// A connection that is open.
 #[derive(Debug)]
-pub(super) struct Connection {
+struct Connection {
     /// Requests under way, the bodies of their answers included.
     requests: AtomicUsize,
     idle_since: Mutex<Instant>,
     leave: Notify,
-    crowd: Crowd,
 }
 
-/// The place of a connection in the list, which it leaves when this goes.
+/// The place of a connection among those that there may be, and in the list, which it leaves when this goes.
 #[derive(Debug)]
 pub(super) struct Open {
     connections: Arc<Connections>,
     number: u64,
-    pub(super) connection: Arc<Connection>,
+    connection: Arc<Connection>,
+    _place: OwnedSemaphorePermit,
 }
 
-/// A request under way.
+/// A request under way, or what its connection has become.
 #[derive(Debug)]
-pub(super) struct Busy(Arc<Connection>);
+pub(super) struct Busy(Arc<Open>);
 
 impl Connections {
     /// None so far. They, and the requests on them, are counted in the crowd.
@@ -56,23 +56,23 @@ impl Connections {
     }
 
     /// Adds one.
-    pub(super) fn open(self: &Arc<Self>) -> Open {
+    pub(super) fn open(self: &Arc<Self>, place: OwnedSemaphorePermit) -> Arc<Open> {
         let connection = Arc::new(Connection {
             requests: AtomicUsize::new(0),
             idle_since: Mutex::new(Instant::now()),
             leave: Notify::new(),
-            crowd: self.crowd.clone(),
         });
         self.crowd.join();
         let mut table = self.table.lock();
         table.arrivals += 1;
         let number = table.arrivals;
         table.open.insert(number, Arc::clone(&connection));
-        Open {
+        Arc::new(Open {
             connections: Arc::clone(self),
             number,
             connection,
-        }
+            _place: place,
+        })
     }
 
     /// Asks the one that has been idle for longest to leave, if any is idle.
@@ -88,17 +88,17 @@ impl Connections {
     }
 }
 
-impl Connection {
+impl Open {
     /// A request begins.
     pub(super) fn busy(self: &Arc<Self>) -> Busy {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        self.crowd.join();
+        self.connection.requests.fetch_add(1, Ordering::Relaxed);
+        self.connections.crowd.join();
         Busy(Arc::clone(self))
     }
 
     /// Resolves when this connection has to go for another.
     pub(super) async fn asked_to_leave(&self) {
-        self.leave.notified().await;
+        self.connection.leave.notified().await;
     }
 }
 
@@ -111,9 +111,10 @@ impl Drop for Open {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        *self.0.idle_since.lock() = Instant::now();
-        self.0.requests.fetch_sub(1, Ordering::Relaxed);
-        self.0.crowd.leave();
+        let connection = &self.0.connection;
+        *connection.idle_since.lock() = Instant::now();
+        connection.requests.fetch_sub(1, Ordering::Relaxed);
+        self.0.connections.crowd.leave();
     }
 }
 
@@ -123,7 +124,7 @@ pin_project_lite::pin_project! {
     pub(super) struct Last<B> {
         #[pin]
         pub(super) body: B,
-        pub(super) busy: Busy,
+        pub(super) busy: Arc<Busy>,
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderValue, UPGRADE};
 use http::{Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
@@ -26,10 +26,10 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tower::{BoxError, Service, ServiceExt};
 
-use super::connections::{Connection, Connections, Last};
+use super::connections::{Busy, Connections, Last, Open};
 use super::credentials::Credentials;
 use super::{Authority, Limits, ListenError};
-use crate::http::{Authentication, Crowd, Peer};
+use crate::http::{Authentication, Crowd, InUse, Peer};
 use crate::status::{Reason, Status};
 
 /// A connection that has not finished its TLS handshake by then, or sent the head of a first request, is closed.
@@ -188,33 +188,36 @@ impl Port {
             };
             // The semaphore is never closed.
             let Ok(place) = place else { break };
-            let open = all.open();
+            let open = all.open(place);
             let connection = Accepted {
                 stream,
                 peer: Peer(peer.ip()),
                 acceptor: acceptor.clone(),
                 handshake_errors: self.handshake_errors.clone(),
-                connection: Arc::clone(&open.connection),
+                open: Arc::clone(&open),
                 stalled: limits.stalled,
             };
             let (service, watcher) = (service.clone(), graceful.watcher());
             connections.spawn(async move {
                 let ended = tokio::select! {
                     ended = connection.serve(service, watcher) => ended,
-                    () = open.connection.asked_to_leave() => Err("it was idle, and another one came".into()),
+                    () = open.asked_to_leave() => Err("it was idle, and another one came".into()),
                 };
                 if let Err(error) = ended {
                     tracing::debug!(error, "a connection ended early");
                 }
-                drop((place, open));
             });
         }
         drop(self.socket);
         closing();
-        if tokio::time::timeout(DRAIN, graceful.shutdown())
-            .await
-            .is_err()
-        {
+        let all_ended = async {
+            graceful.shutdown().await;
+            // What connections have become has their places.
+            let count = u32::try_from(limits.connections).unwrap_or(u32::MAX);
+            // The semaphore is never closed.
+            let _all = places.acquire_many(count).await;
+        };
+        if tokio::time::timeout(DRAIN, all_ended).await.is_err() {
             tracing::warn!("requests were still under way when the server stopped");
         }
         connections.shutdown().await;
@@ -227,7 +230,7 @@ struct Accepted {
     peer: Peer,
     acceptor: TlsAcceptor,
     handshake_errors: IntCounter,
-    connection: Arc<Connection>,
+    open: Arc<Open>,
     stalled: Duration,
 }
 
@@ -257,11 +260,15 @@ impl Accepted {
         // Until the first bytes have told the protocol hyper has no time limit at all.
         let begun = Arc::new(Notify::new());
         let begins = Arc::clone(&begun);
-        let (connection, peer) = (self.connection, self.peer);
+        let (open, peer) = (self.open, self.peer);
         let service = tower::service_fn(move |mut request: Request<Incoming>| {
             begins.notify_one();
             request.extensions_mut().insert(peer);
-            let (busy, service) = (connection.busy(), service.clone());
+            let (busy, service) = (Arc::new(open.busy()), service.clone());
+            if request.headers().contains_key(UPGRADE) {
+                let in_use = InUse(Arc::<Busy>::clone(&busy));
+                request.extensions_mut().insert(in_use);
+            }
             async move {
                 let answer = service.oneshot(request).await?;
                 Ok::<_, S::Error>(answer.map(|body| Last { body, busy }))

@@ -142,6 +142,35 @@ impl State {
         self.log.publish_up_to(events, tree.revision);
     }
 
+    /// Takes the last changes back, if this is what they have made. Nobody may have read it.
+    #[cfg(feature = "redb")]
+    pub(super) fn undo(&self, changes: &[Event]) -> bool {
+        let mut tree = self.tree.write();
+        changes.iter().rev().all(|event| {
+            let held = tree.entries.get(&event.key);
+            let made = event.value.as_ref().map(|value| (value, event.revision));
+            let is_it = held.map(|(value, revision)| (value, *revision)) == made;
+            let key = Arc::clone(&event.key);
+            match &event.previous {
+                Some(Previous { value, revision }) => {
+                    tree.entries.insert(key, (value.clone(), *revision));
+                }
+                None => {
+                    tree.entries.remove(&key);
+                }
+            }
+            tree.revision = event.revision - 1;
+            is_it
+        })
+    }
+
+    /// Whether both hold the same, at the same revision.
+    #[cfg(feature = "redb")]
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let (one, other) = (self.tree.read(), other.tree.read());
+        one.revision == other.revision && one.entries == other.entries
+    }
+
     /// Puts another state in the place of this one. What happened in between is not known: cursors from before are of no
     /// use any more.
     #[cfg(feature = "etcd")]

@@ -18,7 +18,8 @@ const SECTOR: usize = 512;
 pub enum Fault {
     /// Power is lost: this call and all later ones fail, and what was not synced is lost, or not, in parts.
     PowerLoss,
-    /// This call fails, once; what it was to write is written in part.
+    /// This call fails, and some after it; what they were to write is written in part. After a sync that fails, what was not
+    /// synced is on the disk or not, is taken for synced all the same, and is what is read.
     Error(io::ErrorKind),
 }
 
@@ -27,6 +28,8 @@ pub enum Fault {
 pub struct Plan {
     pub fault: Fault,
     pub at: u64,
+    /// So many calls fail, where it is not all of them.
+    pub lasts: u64,
     /// Whether a sync syncs.
     pub honest: bool,
 }
@@ -112,7 +115,7 @@ impl State {
             return Err(io::Error::other("the power is off"));
         }
         self.calls += 1;
-        if self.calls != self.plan.at {
+        if self.calls < self.plan.at || self.calls >= self.plan.at + self.plan.lasts {
             return Ok(());
         }
         match self.plan.fault {
@@ -169,9 +172,12 @@ impl StorageBackend for Disk {
         let mut state = self.0.lock();
         let synced = state.call();
         let state = &mut *state;
-        if synced.is_ok() && state.plan.honest {
-            state.durable.clone_from(&state.cached);
-            state.unsynced.clear();
+        if state.plan.honest && !state.dead {
+            for change in state.unsynced.drain(..) {
+                if synced.is_ok() || state.random.random_bool(0.5) {
+                    apply(&mut state.durable, &change);
+                }
+            }
         }
         synced
     }

@@ -8,8 +8,8 @@
 
 mod disk;
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -27,6 +27,8 @@ use rand::{Rng, SeedableRng};
 use tokio::runtime::Builder;
 
 const KEYS: usize = 12;
+/// Writes that are refused one after the other while the disk may be well: they don't wait for it.
+const TRIES: usize = 10_000_000;
 /// Lives of a store, each of which ends in a fault.
 const LIVES: u64 = 3;
 
@@ -49,9 +51,7 @@ struct Outside {
     /// Acknowledged, or seen by the watcher, by revision.
     certain: BTreeMap<u64, Known>,
     /// Values that were refused.
-    refused: Vec<Bytes>,
-    /// Values of which nobody knows.
-    unknown: Vec<Bytes>,
+    refused: BTreeSet<Bytes>,
     values: u64,
 }
 
@@ -86,8 +86,13 @@ fn key(at: usize) -> String {
     format!("/p/{at}")
 }
 
-/// Groups of commits until the disk fails; what the outside learns of it.
-async fn live(store: &RedbStore, outside: &mut Outside, random: &mut StdRng) -> Result<(), String> {
+/// Groups of commits, and what the outside learns of them, until the disk fails for good.
+async fn live(
+    store: &RedbStore,
+    outside: &mut Outside,
+    random: &mut StdRng,
+    fault: Fault,
+) -> Result<(), String> {
     let mut watch = store.watch("/", store.revision()).map_err(text)?;
     for _ in 0..40 {
         let mut writes = Vec::new();
@@ -112,10 +117,7 @@ async fn live(store: &RedbStore, outside: &mut Outside, random: &mut StdRng) -> 
                     outside.refused.extend(value);
                     failed = true;
                 }
-                Err(CommitError::Unknown(_)) => {
-                    outside.unknown.extend(value);
-                    failed = true;
-                }
+                Err(CommitError::Unknown(_)) => failed = true,
                 Err(error) => return Err(format!("{key}: {error}")),
             }
         }
@@ -127,20 +129,42 @@ async fn live(store: &RedbStore, outside: &mut Outside, random: &mut StdRng) -> 
             }
         }
         if failed {
-            // Reads go on, writes don't, and say so for certain.
+            // Reads go on.
             store.get(&key(0)).await.map_err(text)?;
-            let value = outside.value();
-            let late = store
-                .commit("/late", Expected::Absent, Some(value.clone()))
-                .await;
-            if !matches!(late, Err(CommitError::Refused(_))) {
-                return Err(format!("after a failure a commit got {late:?}"));
+            if fault == Fault::PowerLoss {
+                return late(store, outside).await.map(|_| ());
             }
-            outside.refused.push(value);
-            return Ok(());
+            let mut tries = 0;
+            while !late(store, outside).await? {
+                tries += 1;
+                if tries == TRIES {
+                    return Err("the disk is well and nothing is written".to_owned());
+                }
+            }
         }
     }
     Ok(())
+}
+
+/// A write after a failure: it is written, or says for certain that it is not, or is the next to fail.
+async fn late(store: &RedbStore, outside: &mut Outside) -> Result<bool, String> {
+    let key = "/late";
+    let held = store.get(key).await.map_err(text)?;
+    let expected = held.map_or(Expected::Absent, |e| Expected::Revision(e.revision));
+    let value = outside.value();
+    match store.commit(key, expected, Some(value.clone())).await {
+        Ok(revision) => {
+            let (key, value) = (key.to_owned(), Some(value));
+            outside.know(revision, Known { key, value })?;
+            return Ok(true);
+        }
+        Err(CommitError::Refused(_)) => {
+            outside.refused.insert(value);
+        }
+        Err(CommitError::Unknown(_)) => {}
+        Err(error) => return Err(format!("after a failure a commit got {error}")),
+    }
+    Ok(false)
 }
 
 /// Compares what a store has with what the outside knows.
@@ -220,7 +244,7 @@ async fn case(seed: u64, plan: &dyn Fn(&mut StdRng) -> Plan) -> Result<(), Strin
                 compare(&store, &outside)
                     .await
                     .map_err(|error| format!("life {life}: {error}"))?;
-                live(&store, &mut outside, &mut random)
+                live(&store, &mut outside, &mut random, plan.fault)
                     .await
                     .map_err(|error| format!("life {life}: {error}"))?;
             }
@@ -229,8 +253,8 @@ async fn case(seed: u64, plan: &dyn Fn(&mut StdRng) -> Plan) -> Result<(), Strin
             Err(error) => return Err(format!("life {life}: {error}")),
         }
         content = match plan.fault {
-            Fault::PowerLoss => disk.after_power_loss(),
-            Fault::Error(_) => disk.after_restart(),
+            Fault::Error(_) if random.random_bool(0.5) => disk.after_restart(),
+            _ => disk.after_power_loss(),
         };
         // What failed while it was made is no store yet; `RedbStore::open` makes it under another name.
         if !made {
@@ -239,7 +263,8 @@ async fn case(seed: u64, plan: &dyn Fn(&mut StdRng) -> Plan) -> Result<(), Strin
     }
     let healthy = Plan {
         fault: Fault::PowerLoss,
-        at: 0,
+        at: u64::MAX,
+        lasts: 0,
         honest: true,
     };
     let disk = Disk::new(content, healthy, 0);
@@ -287,6 +312,10 @@ fn what_was_acknowledged_survives() {
             _ => Fault::PowerLoss,
         },
         at: random.random_range(1..CALLS),
+        lasts: match random.random_bool(0.5) {
+            true => 1,
+            false => random.random_range(1..30),
+        },
         honest: true,
     });
     println!("{cases} cases, {} don't hold", failed.len());
@@ -299,6 +328,7 @@ fn without_syncs_it_would_not() {
     let failed = failures(40, &|random| Plan {
         fault: Fault::PowerLoss,
         at: random.random_range(CALLS / 4..CALLS),
+        lasts: 1,
         honest: false,
     });
     println!("of 40 cases without syncs, {} don't hold", failed.len());

@@ -46,8 +46,8 @@ pub async fn back_up(store: &dyn Store, to: impl AsRef<Path>) -> Result<u64, Bac
 /// # Errors
 /// When the original can't be opened, or the copy can't be written.
 pub fn back_up_file(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<u64, BackupError> {
-    let (state, _) = File::open(from.as_ref())?.load(Retention::default())?;
-    write(&state.range(&EVERYTHING)?, to.as_ref())
+    let loaded = File::open(from.as_ref())?.load(Retention::default())?;
+    write(&loaded.state.range(&EVERYTHING)?, to.as_ref())
 }
 
 const EVERYTHING: Range<'_> = Range {

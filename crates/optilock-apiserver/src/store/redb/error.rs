@@ -86,6 +86,8 @@ pub(super) enum FileError {
     Commit(#[from] CommitError),
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    #[error(transparent)]
+    Io(#[from] io::Error),
 }
 
 impl FileError {
@@ -96,7 +98,8 @@ impl FileError {
             | Self::Table(TableError::Storage(StorageError::Io(error)))
             | Self::Transaction(TransactionError::Storage(StorageError::Io(error)))
             | Self::Commit(CommitError::Storage(StorageError::Io(error)))
-            | Self::Database(DatabaseError::Storage(StorageError::Io(error))) => Some(error),
+            | Self::Database(DatabaseError::Storage(StorageError::Io(error)))
+            | Self::Io(error) => Some(error),
             _ => None,
         }
     }

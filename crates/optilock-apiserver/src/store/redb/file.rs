@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use redb::backends::FileBackend;
 use redb::{
     Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend,
     TableDefinition, TableError,
@@ -16,6 +17,7 @@ use tempfile::NamedTempFile;
 use super::super::log::EventLog;
 use super::super::state::{Entries, FIRST_REVISION, State};
 use super::super::{Event, Page, Previous, Retention};
+use super::device::Device;
 use super::error::{FileError, OpenError};
 use super::journal::Journal;
 
@@ -61,6 +63,7 @@ const CACHE_BYTES: usize = 64 << 20;
 /// An open file.
 pub(super) struct File {
     path: PathBuf,
+    device: Device,
     database: Database,
 }
 
@@ -68,6 +71,13 @@ impl fmt::Debug for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("File").field(&self.path).finish()
     }
+}
+
+/// What is in a file.
+pub(super) struct Loaded {
+    pub(super) state: State,
+    /// What is to be known for writing on.
+    pub(super) journal: Journal,
 }
 
 /// How a file is opened: corruption is looked for, because redb may panic where it meets it later.
@@ -82,9 +92,23 @@ fn builder() -> Builder {
 impl File {
     /// A file that exists.
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
-        let database = builder().open(path);
-        let database = database.map_err(|error| FileError::from(error).opening(path.to_owned()))?;
-        Self::checked(path, database)
+        let io = |source| OpenError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let mut options = std::fs::OpenOptions::new();
+        let file = options.read(true).write(true).open(path).map_err(io)?;
+        // redb would make a database of it.
+        if file.metadata().map_err(io)?.len() == 0 {
+            return Err(OpenError::Foreign {
+                path: path.to_owned(),
+                why: "it is empty".to_owned(),
+            });
+        }
+        let backend = FileBackend::new(file);
+        let backend = backend.map_err(|error| FileError::from(error).opening(path.to_owned()))?;
+        let device = Device::new(backend).map_err(io)?;
+        Self::over(path, device)
     }
 
     /// A file that is made when there is none.
@@ -105,7 +129,9 @@ impl File {
     pub(super) fn with_backend(backend: impl StorageBackend) -> Result<Self, OpenError> {
         let path = Path::new("(storage of the caller)");
         let failed = |error: FileError| error.opening(path.to_owned());
-        let database = builder().create_with_backend(backend);
+        let device = Device::new(backend);
+        let device = device.map_err(|error| failed(error.into()))?;
+        let database = builder().create_with_backend(device.clone());
         let database = database.map_err(|error| failed(error.into()))?;
         let is_empty = || -> Result<bool, FileError> {
             Ok(database.begin_read()?.list_tables()?.next().is_none())
@@ -114,7 +140,14 @@ impl File {
         if empty {
             initialize(&database).map_err(failed)?;
         }
-        Self::checked(path, database)
+        Self::checked(path, device, database)
+    }
+
+    /// What is on a device.
+    fn over(path: &Path, device: Device) -> Result<Self, OpenError> {
+        let database = builder().create_with_backend(device.clone());
+        let database = database.map_err(|error| FileError::from(error).opening(path.to_owned()))?;
+        Self::checked(path, device, database)
     }
 
     /// Makes a new file, filled by `fill`. It has its name when it is whole, so that a crash leaves no half of one, and
@@ -152,10 +185,20 @@ impl File {
         Ok(self.database.close()?)
     }
 
+    /// Lets go of the file, with no other word to it, and keeps it locked.
+    pub(super) fn fail(self) -> Failed {
+        self.device.fail();
+        Failed {
+            path: self.path,
+            device: self.device,
+        }
+    }
+
     /// Refuses files of other programs and of later versions.
-    fn checked(path: &Path, database: Database) -> Result<Self, OpenError> {
+    fn checked(path: &Path, device: Device, database: Database) -> Result<Self, OpenError> {
         let file = Self {
             path: path.to_owned(),
+            device,
             database,
         };
         let format = file.read(|transaction| match transaction.open_table(META) {
@@ -206,8 +249,8 @@ impl File {
         adopt().map_err(|error| error.opening(self.path.clone()))
     }
 
-    /// Everything, into memory, and what is to be known for writing on.
-    pub(super) fn load(&self, retention: Retention) -> Result<(State, Journal), OpenError> {
+    /// Everything, into memory.
+    pub(super) fn load(&self, retention: Retention) -> Result<Loaded, OpenError> {
         let damaged = |why: &str| OpenError::Damaged {
             path: self.path.clone(),
             why: why.to_owned(),
@@ -267,10 +310,10 @@ impl File {
             let mut behind: Vec<Arc<str>> = newest.into_keys().collect();
             behind.sort_unstable_by(|one, other| other.cmp(one));
             let log = EventLog::restored(revision, history, retention);
-            Ok(Ok((
-                State::new(entries, revision, log),
-                Journal::new(behind, revision + 1),
-            )))
+            Ok(Ok(Loaded {
+                state: State::new(entries, revision, log),
+                journal: Journal::new(behind, revision + 1),
+            }))
         })?
     }
 
@@ -337,6 +380,70 @@ impl File {
             meta.insert(COPY, 1)?;
         }
         Ok(transaction.commit()?)
+    }
+}
+
+/// A file whose disk has failed.
+#[derive(Debug)]
+pub(super) struct Failed {
+    path: PathBuf,
+    device: Device,
+}
+
+/// A file that was opened again.
+#[derive(Debug)]
+pub(super) struct Reopened {
+    pub(super) file: File,
+    pub(super) journal: Journal,
+    /// Whether the group is in it with which it had failed: what failed came after the sync.
+    pub(super) has_group: bool,
+}
+
+/// Why a file is not opened again.
+#[derive(Debug)]
+pub(super) enum Unopened {
+    /// The disk still fails.
+    Failing(OpenError),
+    /// The disk is well, and the file is not what it was.
+    Lost(OpenError),
+}
+
+impl Failed {
+    /// Opens the file again, as it was at the last sync: it has to hold what `state` does and, it may be, the group with which it
+    /// had failed.
+    pub(super) fn reopen(&self, state: &State, group: &[Event]) -> Result<Reopened, Unopened> {
+        self.open(state, group).map_err(|error| {
+            if self.device.has_failed() {
+                Unopened::Failing(error)
+            } else {
+                Unopened::Lost(error)
+            }
+        })
+    }
+
+    fn open(&self, state: &State, group: &[Event]) -> Result<Reopened, OpenError> {
+        self.device.restore().map_err(|source| OpenError::Io {
+            path: self.path.clone(),
+            source,
+        })?;
+        let file = File::over(&self.path, self.device.clone())?;
+        let Loaded {
+            state: found,
+            journal,
+        } = file.load(Retention::default())?;
+        let has_group = found.revision() > state.revision();
+        if (!has_group || found.undo(group)) && state.is_same(&found) {
+            Ok(Reopened {
+                file,
+                journal,
+                has_group,
+            })
+        } else {
+            Err(OpenError::Damaged {
+                path: self.path.clone(),
+                why: "it does not hold what was acknowledged".to_owned(),
+            })
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! cost of a sync. A commit is acknowledged, and visible, when its group is on the disk.
 
 mod backup;
+mod device;
 mod error;
 mod file;
 mod journal;
@@ -20,7 +21,7 @@ use ::redb::StorageBackend;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use self::file::File;
+use self::file::{File, Loaded};
 use self::writer::Writer;
 use super::state::State;
 use super::{CommitError, Cursor, Entry, Expected, Page, Range, ReadError, Retention, Store};
@@ -30,8 +31,8 @@ use super::{CommitError, Cursor, Entry, Expected, Page, Range, ReadError, Retent
 /// A commit that was acknowledged, or seen by any reader, is there after a crash; revisions go on where they were, and
 /// cursors from before go on too, as far as [`Retention`] reaches. All objects are held in memory as well.
 ///
-/// When the disk fails or is full, reads go on and commits are refused until the file is opened again: after a
-/// failed sync nobody knows what the disk holds.
+/// When the disk fails or is full, reads go on and commits are refused. A later commit has the file opened again, as it
+/// was when it was synced last, and is written if the disk is well by then.
 ///
 /// ```
 /// use optilock_apiserver::store::{Expected, RedbStore, Retention, Store};
@@ -80,7 +81,8 @@ impl RedbStore {
 
     fn over(file: File, retention: Retention) -> Result<Self, OpenError> {
         file.adopt()?;
-        let (state, journal) = file.load(retention)?;
+        let loaded = file.load(retention)?;
+        let Loaded { state, journal } = loaded;
         let state = Arc::new(state);
         Ok(Self {
             writer: Writer::start(file, journal, Arc::clone(&state))?,

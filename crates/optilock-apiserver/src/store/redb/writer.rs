@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::mem;
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
@@ -12,7 +14,7 @@ use tokio::sync::watch;
 use super::super::state::State;
 use super::super::{CommitError, Event, Expected, Fault};
 use super::error::OpenError;
-use super::file::{File, Unwritten};
+use super::file::{Failed, File, Reopened, Unopened, Unwritten};
 use super::journal::Journal;
 
 /// What became of a group of commits.
@@ -53,8 +55,20 @@ struct Queue {
     pending: HashMap<Arc<str>, Told>,
     /// Revision of the newest commit in them, or of the state when there are none.
     revision: u64,
-    /// Why no commit is taken any more.
-    refuses: Option<Fault>,
+    mode: Mode,
+}
+
+/// What becomes of a commit that comes now.
+#[derive(Debug)]
+enum Mode {
+    /// It is written.
+    Open,
+    /// It is refused, because of this. From a time on the first one has the file opened again; without a time nothing does.
+    Failed(Fault, Option<Instant>),
+    /// The file is being opened again because of this: it waits for what comes of it.
+    Reopening(Fault, watch::Sender<Option<Outcome>>),
+    /// It is refused.
+    Closed,
 }
 
 #[derive(Debug)]
@@ -80,6 +94,8 @@ enum Step {
     Written(u64, Told),
     /// The group that has the key: what it holds is not known before.
     After(Told),
+    /// The file, which is being opened again.
+    Reopened(Told),
 }
 
 impl Writer {
@@ -94,7 +110,7 @@ impl Writer {
                 forming: Group::default(),
                 pending: HashMap::new(),
                 revision: state.revision(),
-                refuses: None,
+                mode: Mode::Open,
             }),
             state,
             work: Condvar::new(),
@@ -104,11 +120,8 @@ impl Writer {
         let thread = thread::Builder::new()
             .name("optilock-store".to_owned())
             .spawn(move || {
-                End {
-                    shared: &own,
-                    file: Some(file),
-                }
-                .write(journal);
+                let _end = End(&own);
+                own.write(file, journal);
             });
         match thread {
             Ok(thread) => Ok(Self {
@@ -138,13 +151,18 @@ impl Writer {
                 Step::After(told) => {
                     outcome(told).await;
                 }
+                Step::Reopened(told) => {
+                    if let Outcome::Refused(fault) | Outcome::Unknown(fault) = outcome(told).await {
+                        return Err(CommitError::Refused(fault));
+                    }
+                }
             }
         }
     }
 
     /// Takes no more commits, and returns when those before are written and the file is closed.
     pub(super) async fn close(&self) {
-        self.shared.refuse(Fault::Closed);
+        self.shared.close();
         let mut ended = self.shared.ended.subscribe();
         // The sender is as old as this.
         let _closed = ended.wait_for(|ended| *ended).await;
@@ -153,7 +171,7 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.shared.refuse(Fault::Closed);
+        self.shared.close();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -163,8 +181,8 @@ impl Drop for Writer {
 }
 
 impl Shared {
-    fn refuse(&self, fault: Fault) {
-        self.queue.lock().refuses.get_or_insert(fault);
+    fn close(&self) {
+        self.queue.lock().mode = Mode::Closed;
         self.work.notify_one();
     }
 
@@ -175,8 +193,20 @@ impl Shared {
         value: Option<Bytes>,
     ) -> Result<Step, CommitError> {
         let mut queue = self.queue.lock();
-        if let Some(fault) = &queue.refuses {
-            return Err(CommitError::Refused(fault.clone()));
+        match &queue.mode {
+            Mode::Open => {}
+            Mode::Closed => return Err(CommitError::Refused(Fault::Closed)),
+            Mode::Reopening(_, tell) => return Ok(Step::Reopened(tell.subscribe())),
+            Mode::Failed(fault, again) => {
+                let fault = fault.clone();
+                if again.is_none_or(|again| Instant::now() < again) {
+                    return Err(CommitError::Refused(fault));
+                }
+                let (tell, told) = watch::channel(None);
+                queue.mode = Mode::Reopening(fault, tell);
+                self.work.notify_one();
+                return Ok(Step::Reopened(told));
+            }
         }
         if let Some(told) = queue.pending.get(key) {
             return Ok(Step::After(told.clone()));
@@ -193,22 +223,38 @@ impl Shared {
         Ok(Step::Written(revision, told))
     }
 
+    /// What the thread does, until the store is closed.
+    fn write(&self, mut file: File, mut journal: Journal) {
+        let mut trouble = Trouble::default();
+        while let Err((failed, group)) = self.write_groups(file, journal, &mut trouble) {
+            match self.reopen(&failed, group, &mut trouble) {
+                Some(reopened) => (file, journal) = reopened,
+                None => return,
+            }
+        }
+    }
+
     /// Waits for commits; `None` when there will be none.
     fn next_group(&self) -> Option<Group> {
         let mut queue = self.queue.lock();
         while queue.forming.events.is_empty() {
-            if queue.refuses.is_some() {
+            if matches!(queue.mode, Mode::Closed) {
                 return None;
             }
             self.work.wait(&mut queue);
         }
-        Some(std::mem::take(&mut queue.forming))
+        Some(mem::take(&mut queue.forming))
     }
 
-    fn write_groups(&self, file: &File, mut journal: Journal) {
+    /// Writes groups until there are no more, or one fails, which is returned.
+    fn write_groups(
+        &self,
+        file: File,
+        mut journal: Journal,
+        trouble: &mut Trouble,
+    ) -> Result<(), (Failed, Vec<Event>)> {
         while let Some(Group { events, tell }) = self.next_group() {
-            let written = file.write(&events, &mut journal, &self.state);
-            let outcome = match written {
+            let (outcome, fault) = match file.write(&events, &mut journal, &self.state) {
                 Ok(()) => {
                     let keys: Vec<_> = events.iter().map(|event| Arc::clone(&event.key)).collect();
                     self.state.apply(events);
@@ -216,56 +262,147 @@ impl Shared {
                     for key in keys {
                         queue.pending.remove(&key);
                     }
-                    Outcome::Durable
+                    trouble.end();
+                    tell.send_replace(Some(Outcome::Durable));
+                    continue;
                 }
-                Err(Unwritten::Refused(error)) => Outcome::Refused(error.fault()),
-                Err(Unwritten::Unknown(error)) => Outcome::Unknown(error.fault()),
+                Err(Unwritten::Refused(error)) => (Outcome::Refused(error.fault()), error.fault()),
+                Err(Unwritten::Unknown(error)) => (Outcome::Unknown(error.fault()), error.fault()),
             };
-            tell.send_replace(Some(outcome.clone()));
-            if let Outcome::Refused(fault) | Outcome::Unknown(fault) = outcome {
-                tracing::error!(%fault, "the store can't be written any more; start the server again when the disk is well");
-                self.fail(fault);
-                return;
+            self.fail(&fault, Some(trouble.begin(&fault)));
+            tell.send_replace(Some(outcome));
+            return Err((file.fail(), events));
+        }
+        if let Err(error) = file.close() {
+            tracing::warn!(%error, "the store was not closed cleanly, and is checked when it is opened again");
+        }
+        Ok(())
+    }
+
+    /// Refuses what waits to be written, and what comes until the time when the file may be opened again.
+    fn fail(&self, fault: &Fault, again: Option<Instant>) {
+        let waiting = {
+            let mut queue = self.queue.lock();
+            if !matches!(queue.mode, Mode::Closed) {
+                queue.mode = Mode::Failed(fault.clone(), again);
+            }
+            queue.pending.clear();
+            queue.revision = self.state.revision();
+            mem::take(&mut queue.forming)
+        };
+        waiting
+            .tell
+            .send_replace(Some(Outcome::Refused(fault.clone())));
+    }
+
+    /// Opens the file again, whenever a commit asks for it; `None` when the store is closed.
+    fn reopen(
+        &self,
+        failed: &Failed,
+        group: Vec<Event>,
+        trouble: &mut Trouble,
+    ) -> Option<(File, Journal)> {
+        loop {
+            {
+                let mut queue = self.queue.lock();
+                while !matches!(queue.mode, Mode::Reopening(..)) {
+                    if matches!(queue.mode, Mode::Closed) {
+                        return None;
+                    }
+                    self.work.wait(&mut queue);
+                }
+            }
+            let (reopened, again) = trouble.time(|| failed.reopen(&self.state, &group));
+            let again = match &reopened {
+                Ok(_) => None,
+                Err(Unopened::Failing(error)) => {
+                    tracing::debug!(%error, "the store still fails");
+                    Some(again)
+                }
+                Err(Unopened::Lost(error)) => {
+                    tracing::error!(%error, "the store can't be opened again: nothing more is written until the server is started again");
+                    None
+                }
+            };
+            let mut queue = self.queue.lock();
+            let (tell, fault) = match mem::replace(&mut queue.mode, Mode::Open) {
+                Mode::Reopening(fault, tell) => (tell, fault),
+                // It was closed meanwhile.
+                mode => {
+                    queue.mode = mode;
+                    continue;
+                }
+            };
+            match reopened {
+                Ok(Reopened {
+                    file,
+                    journal,
+                    has_group,
+                }) => {
+                    if has_group {
+                        self.state.apply(group);
+                        queue.revision = self.state.revision();
+                    }
+                    tell.send_replace(Some(Outcome::Durable));
+                    return Some((file, journal));
+                }
+                Err(_) => {
+                    queue.mode = Mode::Failed(fault.clone(), again);
+                    tell.send_replace(Some(Outcome::Refused(fault)));
+                }
             }
         }
     }
+}
 
-    /// Refuses everything from now on, and what waits.
-    fn fail(&self, fault: Fault) {
-        let waiting = {
-            let mut queue = self.queue.lock();
-            queue.refuses = Some(fault.clone());
-            queue.pending.clear();
-            std::mem::take(&mut queue.forming)
-        };
-        waiting.tell.send_replace(Some(Outcome::Refused(fault)));
+/// From the first group that is not written to the next one that is.
+#[derive(Debug, Default)]
+struct Trouble {
+    present: bool,
+    /// How long it took to open the file again, the last time.
+    took: Duration,
+}
+
+impl Trouble {
+    /// A group was not written. From when on the file may be opened again: at once the first time, and then so seldom that
+    /// it takes a fifth of the time.
+    fn begin(&mut self, fault: &Fault) -> Instant {
+        if !mem::replace(&mut self.present, true) {
+            tracing::error!(%fault, "the store can't be written; reads go on, and later writes try again");
+            self.took = Duration::ZERO;
+        }
+        self.next()
+    }
+
+    /// A group was written.
+    fn end(&mut self) {
+        if mem::take(&mut self.present) {
+            tracing::warn!("the store is written again");
+        }
+    }
+
+    fn time<T>(&mut self, open: impl FnOnce() -> T) -> (T, Instant) {
+        let started = Instant::now();
+        let opened = open();
+        self.took = started.elapsed();
+        (opened, self.next())
+    }
+
+    fn next(&self) -> Instant {
+        Instant::now() + 4 * self.took
     }
 }
 
 /// Sees to it that nobody waits for a thread that is gone.
-struct End<'a> {
-    shared: &'a Shared,
-    file: Option<File>,
-}
-
-impl End<'_> {
-    fn write(self, journal: Journal) {
-        if let Some(file) = &self.file {
-            self.shared.write_groups(file, journal);
-        }
-    }
-}
+struct End<'a>(&'a Shared);
 
 impl Drop for End<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.shared
-                .fail(Fault::Disk("its file can't be written".to_owned()));
+            let fault = Fault::Disk("its file can't be written".to_owned());
+            self.0.fail(&fault, None);
         }
-        if let Some(Err(error)) = self.file.take().map(File::close) {
-            tracing::warn!(%error, "the store was not closed cleanly, and is checked when it is opened again");
-        }
-        self.shared.ended.send_replace(true);
+        self.0.ended.send_replace(true);
     }
 }
 

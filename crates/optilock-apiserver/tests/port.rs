@@ -6,15 +6,19 @@ mod common;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use common::port::Port;
-use common::{CONFIGMAPS, configmap};
+use common::{Api as InProcess, CONFIGMAPS, configmap};
 use futures::{StreamExt, TryStreamExt};
 use http::Request;
+use http_body_util::Empty;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, PostParams, WatchEvent, WatchParams};
 use kube::{Client, ResourceExt};
-use optilock_apiserver::{ListenError, Server};
+use optilock_apiserver::{Limits, ListenError, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -277,4 +281,64 @@ async fn connections_without_a_request_are_closed() {
             .await
             .unwrap_or_else(|_| panic!("{begun:?} is waited for"));
     }
+}
+
+/// Handshakes that are not begun, or not ended, are given up.
+#[tokio::test]
+async fn handshakes_are_not_waited_for_for_ever() {
+    let port = Port::open().await;
+    let mut silent = Vec::new();
+    // The second says that 512 bytes of a ClientHello come.
+    for begun in [&b""[..], b"\x16\x03\x01\x02\x00\x01"] {
+        let mut stream = TcpStream::connect(port.address).await.unwrap();
+        stream.write_all(begun).await.unwrap();
+        silent.push((begun, stream));
+    }
+    assert_eq!(
+        answer_to(&port, "GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").await,
+        200
+    );
+    tokio::time::pause();
+    for (begun, mut stream) in silent {
+        let mut rest = Vec::new();
+        let _ = tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut rest))
+            .await
+            .unwrap_or_else(|_| panic!("{begun:?} is waited for"));
+    }
+}
+
+/// A client of HTTP/2 that has vanished while it watches is found out: it doesn't say that it is there.
+#[tokio::test]
+async fn a_watcher_that_has_vanished_is_found_out() {
+    let server = Server::builder().controllers([]).build();
+    let port = Port::of(&server, Limits::default()).await;
+    let (mut sender, mut connection) =
+        hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+            .handshake::<_, Empty<Bytes>>(TokioIo::new(port.connect().await))
+            .await
+            .unwrap();
+    let request = Request::get(format!("https://localhost{CONFIGMAPS}?watch=1"))
+        .header("authorization", format!("Bearer {}", port.token))
+        .body(Empty::new())
+        .unwrap();
+    let answer = tokio::select! {
+        answer = sender.send_request(request) => answer.unwrap(),
+        _ = &mut connection => panic!("the connection has ended"),
+    };
+    assert_eq!(answer.status(), 200);
+    // From here on nobody drives the connection.
+    let api = InProcess::of(server);
+    tokio::time::pause();
+    loop {
+        let metrics = api.get("/metrics").await.body;
+        let metrics = String::from_utf8(metrics.to_vec()).unwrap();
+        let mut watches = metrics
+            .lines()
+            .filter(|line| line.starts_with("apiserver_longrunning_requests"));
+        if watches.all(|line| line.ends_with(" 0")) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    drop((connection, answer));
 }

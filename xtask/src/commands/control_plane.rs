@@ -65,6 +65,9 @@ pub(crate) struct Flags {
     /// Don't let etcd wait for the disk: faster, and its data doesn't survive a power failure.
     #[arg(long)]
     no_fsync: bool,
+    /// Let kube-apiserver write an audit log to this file, with what is sent but for Secrets and tokens.
+    #[arg(long, value_name = "FILE")]
+    audit_log: Option<PathBuf>,
 }
 
 impl Flags {
@@ -75,6 +78,7 @@ impl Flags {
             rbac: self.rbac,
             uncached: false,
             fsync: !self.no_fsync,
+            audit_log: self.audit_log,
             kubeconfig,
         }
     }

@@ -33,6 +33,17 @@ const TRIES: usize = 3;
 /// What is published as the API server's address in the Service `kubernetes`: an address for
 /// documentation, so that the machine needs no network and the answer is the same on each.
 const ADVERTISED: &str = "192.0.2.1";
+/// What is sent is written down, but not that of Secrets and tokens.
+const AUDIT_POLICY: &str = "\
+apiVersion: audit.k8s.io/v1
+kind: Policy
+rules:
+- level: Metadata
+  resources:
+  - {group: '', resources: [secrets, serviceaccounts/token]}
+  - {group: authentication.k8s.io, resources: [tokenreviews]}
+- level: Request
+";
 /// The file in an instance's folder that tells other runs of xtask about it.
 const STATE_FILE: &str = "state.json";
 
@@ -74,6 +85,8 @@ pub(crate) struct Options {
     pub(crate) uncached: bool,
     /// Let etcd wait for the disk, as it does in production.
     pub(crate) fsync: bool,
+    /// Where to write an audit log, with what was sent; none by default.
+    pub(crate) audit_log: Option<PathBuf>,
     /// Where to write the kubeconfig; by default in the instance's folder.
     pub(crate) kubeconfig: Option<PathBuf>,
 }
@@ -87,6 +100,7 @@ impl Options {
             rbac: false,
             uncached: false,
             fsync: false,
+            audit_log: None,
             kubeconfig: None,
         })
     }
@@ -157,7 +171,7 @@ impl ControlPlane {
 
         let started = Instant::now();
         this.start_daemon(ETCD.name, this.etcd_command(programs, options))?;
-        let server = this.server_command(programs, options, server_port);
+        let server = this.server_command(programs, options, server_port)?;
         this.start_daemon(KUBE_APISERVER.name, server)?;
         this.wait_for(programs, "/readyz")?;
         this.ready_after = started.elapsed();
@@ -364,7 +378,7 @@ impl ControlPlane {
         command
     }
 
-    fn server_command(&self, programs: &Programs, options: &Options, port: u16) -> Command {
+    fn server_command(&self, programs: &Programs, options: &Options, port: u16) -> Result<Command> {
         let authorization = if options.rbac { "RBAC" } else { "AlwaysAllow" };
         let mut command = Command::new(&programs.server);
         command
@@ -385,7 +399,16 @@ impl ControlPlane {
         if options.uncached {
             command.arg("--watch-cache-sizes=configmaps#0");
         }
-        command
+        if let Some(log) = &options.audit_log {
+            let log = std::path::absolute(log)?;
+            let path = self.dir.join("audit-policy.yaml");
+            fs::write(&path, AUDIT_POLICY)
+                .with_context(|| format!("writing {}", path.display()))?;
+            command
+                .arg(self.flag("--audit-policy-file", "audit-policy.yaml"))
+                .arg(format!("--audit-log-path={}", log.display()));
+        }
+        Ok(command)
     }
 
     fn controllers_command(&self, program: &Path, kubeconfig: &Path, port: u16) -> Command {

@@ -1,5 +1,6 @@
 //! One request in the log, from when it is received to its end.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,11 +14,7 @@ use super::event::{AuditLevel, Event, ObjectRef, ResponseStatus, Stage, UserInfo
 use super::log::AuditLog;
 use crate::ambient::Ambient;
 use crate::registry::User;
-use crate::status::{Reason, Status};
-
-/// What is said of who has no good token, as kube-apiserver says it.
-const NO_CREDENTIALS: &str = "Authentication failed, no credentials provided";
-const BAD_CREDENTIALS: &str = "Authentication failed, attempted: bearer";
+use crate::status::{Details, Reason, Status};
 
 /// Longer names of programs are cut off there.
 const AGENT_LIMIT: usize = 1024;
@@ -42,7 +39,15 @@ pub(crate) struct About<'a> {
     pub(crate) resource: &'a str,
     pub(crate) subresource: &'a str,
     pub(crate) namespace: &'a str,
-    pub(crate) name: &'a str,
+    pub(crate) name: Cow<'a, str>,
+}
+
+/// The Status that is the answer to a request.
+#[derive(Debug)]
+pub(crate) enum Said {
+    Refused(Box<Status>),
+    /// It was done, to what the details tell.
+    Done(Option<Box<Details>>),
 }
 
 /// One request in the log.
@@ -65,7 +70,10 @@ impl Entry {
     ) -> Self {
         let now = micro_time(ambient.now());
         let object = received.object.as_ref();
-        let shows = log.level() == AuditLevel::Request && object.is_some_and(|o| !o.is_secret());
+        let level = match object.is_some_and(About::is_secret) {
+            true => AuditLevel::Metadata,
+            false => log.level(),
+        };
         let mut agent = received.agent.to_owned();
         if agent.len() > AGENT_LIMIT {
             let end = (0..=AGENT_LIMIT)
@@ -77,7 +85,7 @@ impl Entry {
         let event = Event {
             kind: "Event",
             api_version: "audit.k8s.io/v1",
-            level: log.level(),
+            level,
             audit_id: received.id,
             stage: Stage::RequestReceived,
             request_uri: received.uri,
@@ -95,7 +103,7 @@ impl Entry {
         let entry = Self {
             log: log.clone(),
             ambient: Arc::clone(ambient),
-            shows,
+            shows: level == AuditLevel::Request,
             event: Mutex::new(event),
         };
         if user.is_some() {
@@ -140,28 +148,32 @@ impl Entry {
     }
 
     /// The request was nobody's.
-    pub(crate) fn refused(self, has_token: bool) {
-        let message = if has_token {
-            BAD_CREDENTIALS
-        } else {
-            NO_CREDENTIALS
-        };
-        let status = Status::new(401, Reason::Unauthorized, message);
-        self.end(Stage::ResponseStarted, failure(&status));
+    pub(crate) fn refused(self, status: &Status) {
+        self.end(Stage::ResponseStarted, failure(status));
     }
 
     /// A watch has begun.
     pub(crate) fn started(&self, code: u16) {
-        let mut event = self.event.lock();
-        event.stage = Stage::ResponseStarted;
-        event.stage_timestamp = micro_time(self.ambient.now());
-        event.response_status = Some(success(code));
-        self.log.write(&event);
+        self.note(Stage::ResponseStarted, success(code, None));
     }
 
     /// The request was answered.
-    pub(crate) fn complete(self, code: u16, refusal: Option<&Status>) {
-        let status = refusal.map_or_else(|| success(code), failure);
+    pub(crate) fn complete(self, code: u16, said: Option<Said>) {
+        let status = match said {
+            None => success(code, None),
+            Some(Said::Refused(status)) => failure(&status),
+            Some(Said::Done(details)) => ResponseStatus {
+                status: "Success",
+                ..success(code, details)
+            },
+        };
+        let is_refused_watch = {
+            let event = self.event.lock();
+            event.verb == "watch" && event.stage == Stage::RequestReceived
+        };
+        if is_refused_watch {
+            self.note(Stage::ResponseStarted, status.clone());
+        }
         self.end(Stage::ResponseComplete, status);
     }
 
@@ -172,7 +184,11 @@ impl Entry {
     }
 
     fn end(self, stage: Stage, status: ResponseStatus) {
-        let mut event = self.event.into_inner();
+        self.note(stage, status);
+    }
+
+    fn note(&self, stage: Stage, status: ResponseStatus) {
+        let mut event = self.event.lock();
         event.stage = stage;
         event.stage_timestamp = micro_time(self.ambient.now());
         event.response_status = Some(status);
@@ -185,7 +201,7 @@ impl About<'_> {
         ObjectRef {
             resource: self.resource.to_owned(),
             namespace: self.namespace.to_owned(),
-            name: self.name.to_owned(),
+            name: self.name.clone().into_owned(),
             api_group: self.group.to_owned(),
             api_version: self.version.to_owned(),
             subresource: self.subresource.to_owned(),
@@ -203,8 +219,9 @@ impl About<'_> {
     }
 }
 
-fn success(code: u16) -> ResponseStatus {
+fn success(code: u16, details: Option<Box<Details>>) -> ResponseStatus {
     ResponseStatus {
+        details: details.map(|details| *details),
         code,
         ..ResponseStatus::default()
     }

@@ -4,7 +4,7 @@ mod entry;
 mod event;
 mod log;
 
-pub(crate) use entry::{About, Entry, Received};
+pub(crate) use entry::{About, Entry, Received, Said};
 pub use event::AuditLevel;
 pub use log::AuditLog;
 pub(crate) use log::Counters;

@@ -1,6 +1,7 @@
 //! What a request asks for, by its method, path and query alone: for those who limit, count and log requests before it
 //! is known whether there is such a resource.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use http::header::{CONTENT_TYPE, USER_AGENT};
@@ -13,6 +14,7 @@ use super::service::Peer;
 use crate::audit::{About, Received};
 use crate::metrics::Labels;
 use crate::registry::Registry;
+use crate::selector::FieldSelector;
 
 /// What a request asks for.
 #[derive(Debug, Clone, Copy)]
@@ -195,13 +197,24 @@ impl<'a> Asked<'a> {
     /// What the audit log is told of it.
     pub(super) fn received(&self, head: &'a Parts, id: String) -> Received<'a> {
         let agent = self.headers.get(USER_AGENT);
-        let object = self.resource().map(|path| About {
-            group: &path.group,
-            version: &path.version,
-            resource: &path.plural,
-            subresource: &path.subresource,
-            namespace: &path.namespace,
-            name: &path.name,
+        let object = self.resource().map(|path| {
+            // A namespace is in itself, and a selector may name one object.
+            let is_namespace = path.group.is_empty() && path.plural == "namespaces";
+            let selected = match (self.verb(), path.name.is_empty()) {
+                ("list" | "watch", true) => FieldSelector::name_in(self.query.get("fieldSelector")),
+                _ => None,
+            };
+            About {
+                group: &path.group,
+                version: &path.version,
+                resource: &path.plural,
+                subresource: &path.subresource,
+                namespace: match is_namespace {
+                    true => &path.name,
+                    false => &path.namespace,
+                },
+                name: selected.map_or(Cow::Borrowed(path.name.as_str()), Cow::Owned),
+            }
         });
         Received {
             id,

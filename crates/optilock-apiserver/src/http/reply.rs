@@ -7,7 +7,8 @@ use http::{HeaderMap, Response, StatusCode};
 use super::accept::Accept;
 use super::body::Body;
 use super::format::Format;
-use crate::status::Status;
+use crate::audit::Said;
+use crate::status::{Details, Status};
 
 /// Status, headers and body of an answer.
 #[derive(Debug)]
@@ -15,8 +16,8 @@ pub(crate) struct Reply {
     code: StatusCode,
     headers: HeaderMap,
     body: Body,
-    /// What a refusal says, for the audit log.
-    refusal: Option<Box<Status>>,
+    /// The Status that it is, for the audit log.
+    said: Option<Said>,
 }
 
 impl Reply {
@@ -28,7 +29,7 @@ impl Reply {
             code,
             headers,
             body: body.into(),
-            refusal: None,
+            said: None,
         }
     }
 
@@ -38,7 +39,7 @@ impl Reply {
             code,
             headers: HeaderMap::new(),
             body: Body::from(Bytes::new()),
-            refusal: None,
+            said: None,
         }
     }
 
@@ -60,7 +61,7 @@ impl Reply {
             .write(json)
             .unwrap_or_else(|why| why.to_json().into());
         let mut reply = Self::new(code, format.media_type(), body);
-        reply.refusal = Some(Box::new(status.clone()));
+        reply.said = Some(Said::Refused(Box::new(status.clone())));
         if let Some(seconds) = status.details.as_ref().map(|d| d.retry_after_seconds)
             && seconds > 0
         {
@@ -100,9 +101,15 @@ impl Reply {
         self
     }
 
-    /// What a refusal says; `None` for what is none.
-    pub(super) fn take_refusal(&mut self) -> Option<Box<Status>> {
-        self.refusal.take()
+    /// The same of what was done, where that is a Status.
+    pub(super) fn done(mut self, details: Option<Details>) -> Self {
+        self.said = Some(Said::Done(details.map(Box::new)));
+        self
+    }
+
+    /// The Status that it is; `None` for what is none.
+    pub(super) fn take_said(&mut self) -> Option<Said> {
+        self.said.take()
     }
 
     /// The response.

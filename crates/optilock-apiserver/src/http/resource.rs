@@ -282,7 +282,12 @@ impl ResourceRequest<'_> {
         };
         let mut decoded = input::object(&self.body, &expected)?;
         if let Some(entry) = self.audited {
-            entry.object(&decoded.value, || output::encode(&view.ty, &decoded.value));
+            entry.object(&decoded.value, || {
+                let mut whole = decoded.value.clone();
+                whole["apiVersion"] = view.api_version.as_str().into();
+                whole["kind"] = view.kind.as_str().into();
+                output::encode(&view.ty, &whole)
+            });
         }
         warnings.extend(decoded.warnings());
         warnings.extend(input::distinct_owners(&mut decoded.value));

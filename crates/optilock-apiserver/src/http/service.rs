@@ -165,7 +165,7 @@ impl ApiService {
                 sniff_proof(Reply::text(StatusCode::INTERNAL_SERVER_ERROR, PANICKED))
             }
         };
-        let refusal = reply.take_refusal();
+        let said = reply.take_said();
         let mut response = reply.into_response();
         if let Some(id) = course.audit_id.take() {
             response.headers_mut().insert(AUDIT_ID, id);
@@ -175,7 +175,7 @@ impl ApiService {
             into_websocket(&head, connection, response)
         } else {
             compress(head.uri.path(), &head.headers, &mut response);
-            self.finish(&asked, course, began, refusal.as_deref(), response)
+            self.finish(&asked, course, began, said, response)
         };
         if head.method != Method::HEAD {
             return response;
@@ -190,7 +190,7 @@ impl ApiService {
         asked: &Asked<'_>,
         course: Course,
         began: Instant,
-        refusal: Option<&Status>,
+        said: Option<audit::Said>,
         response: Response<Body>,
     ) -> Response<Body> {
         let code = response.status().as_u16();
@@ -210,7 +210,7 @@ impl ApiService {
             "{asked}"
         );
         if let Some(entry) = course.entry {
-            entry.complete(code, refusal);
+            entry.complete(code, said);
         }
         response.map(|body| body.shipped(course.seat))
     }
@@ -350,7 +350,7 @@ impl ApiService {
             course.audit_id = id;
             match &user {
                 Ok(_) => course.entry = Some(entry),
-                Err(_) => entry.refused(bears),
+                Err(status) => entry.refused(status),
             }
         }
         let user = user?;

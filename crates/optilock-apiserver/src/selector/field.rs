@@ -48,6 +48,12 @@ impl FieldSelector {
         Ok(Self { terms })
     }
 
+    /// The name that a selector asks for, whatever else may be selected by.
+    pub(crate) fn name_in(text: &str) -> Option<String> {
+        let selector = Self::parse(text, |_| Ok(())).ok()?;
+        selector.exact("metadata.name").map(ToOwned::to_owned)
+    }
+
     /// Whether every object matches.
     pub(crate) fn is_everything(&self) -> bool {
         self.terms.is_empty()

@@ -370,20 +370,22 @@ fn metadata_only(object: &Value, api_version: &str) -> Vec<u8> {
 /// Answer of a deletion that left nothing.
 pub(in crate::http) fn gone(
     representation: &Representation,
-    details: &Details,
+    gone: &Details,
 ) -> Result<Reply, Status> {
-    let details = serde_json::to_string(details)
+    let details = serde_json::to_string(gone)
         .map_err(|error| Status::untyped(format!("the answer can't be written: {error}")))?;
     let text = format!(
         "{{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{{}},\"status\":\"Success\",\"details\":{details}}}"
     );
-    representation.plain_document(text)
+    let reply = representation.plain_document(text)?;
+    Ok(reply.done(Some(gone.clone())))
 }
 
 /// Answer to an action that was carried out.
 pub(in crate::http) fn done(representation: &Representation) -> Result<Reply, Status> {
     let text = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":201}"#;
-    representation.document(StatusCode::CREATED, text.into())
+    let reply = representation.document(StatusCode::CREATED, text.into())?;
+    Ok(reply.done(None))
 }
 
 impl Representation {

@@ -87,16 +87,25 @@ impl Table {
                 if let Some((name, _)) = cells.next() {
                     lines.push(name.clone());
                 }
-                let last = row.len() - 2;
+                // What has no value says nothing by its name.
+                let cells: Vec<_> = cells.filter(|(cell, _)| !cell.is_empty()).collect();
+                let last = cells.len().saturating_sub(1);
                 let pairs: Vec<_> = cells
+                    .iter()
                     .enumerate()
                     .map(|(index, (cell, column))| {
                         let comma = if index == last { "" } else { "," };
                         format!("{} {cell}{comma}", column.header(0))
                     })
                     .collect();
-                let pairs: Vec<_> = pairs.iter().map(String::as_str).collect();
                 let width = width.unwrap_or(usize::MAX).saturating_sub(INDENT.len());
+                let pairs: Vec<_> = pairs
+                    .iter()
+                    .flat_map(|pair| match measure_text_width(pair) <= width {
+                        true => vec![pair.as_str()],
+                        false => pair.split(' ').collect(),
+                    })
+                    .collect();
                 lines.extend(
                     fill(&pairs, width)
                         .into_iter()
@@ -236,6 +245,30 @@ mod tests {
             "    ms 12345",
         ];
         assert_eq!(table().lines(Some(21)), expected);
+    }
+
+    #[test]
+    fn a_paragraph_says_nothing_of_what_is_empty_and_breaks_what_is_long() {
+        let mut table = table();
+        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
+        table.groups.truncate(1);
+        table.groups[0].rows = vec![
+            row(["a", "", "4"]),
+            row(["b", "one and two and three", "5"]),
+            row(["c", "6", ""]),
+        ];
+        let expected = [
+            "a:",
+            "a",
+            "    ms 4",
+            "b",
+            "    final value one",
+            "    and two and",
+            "    three, ms 5",
+            "c",
+            "    final value 6",
+        ];
+        assert_eq!(table.lines(Some(20)), expected);
     }
 
     #[test]

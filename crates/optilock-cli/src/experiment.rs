@@ -48,8 +48,8 @@ pub(crate) struct CompareArgs {
     /// (docs/lab.md says what it has to do); may be given several times
     #[arg(long, value_name = "NAME=COMMAND", conflicts_with = "simulated")]
     with_peer: Vec<Peer>,
-    /// Measure the server, do every run in virtual time too, on a server that gets as much done, and
-    /// show how far they agree
+    /// Measure the server, do every run in virtual time too, four times, on a server that gets as much
+    /// done, and show how far they agree
     #[arg(long, conflicts_with_all = ["simulated", "with_peer"])]
     twin: bool,
     /// How many workers there are: a list of numbers
@@ -75,8 +75,11 @@ pub(crate) async fn compare(args: CompareArgs) -> Result<ExitCode, Failure> {
         with_peer,
         twin,
         workers,
-        common,
+        mut common,
     } = args;
+    if twin {
+        common.repeat.get_or_insert(twin::REPEATS);
+    }
     if strategy.is_empty() {
         let change = common.workload().change;
         strategy = NAMES

@@ -75,7 +75,7 @@ impl Session {
         if let Some(plan) = plans.first() {
             self.summary.command = reproduction(std::env::args(), plan.seed);
         }
-        if !self.agreed(&plans).await? {
+        if !self.agreed(&plans, twin).await? {
             return Ok(None);
         }
         let ran = self.run_all(plans, twin).await;
@@ -100,37 +100,68 @@ impl Session {
 
     async fn run_all(&mut self, plans: Vec<Plan>, twin: bool) -> Result<Option<Twins>, Ended> {
         let several = plans.len() > 1;
-        let mut twins = match twin {
-            true => Some(Twins::new(self.measured().await?)),
-            false => None,
-        };
+        let mut twins = twin.then(Twins::default);
+        let mut live = Vec::new();
         for (index, plan) in plans.into_iter().enumerate() {
             let history = self.history_of(&plan, index, several)?;
-            let virtual_plans = twins.as_ref().map(|twins| twins.of(&plan));
-            let summary = self.run_one(plan, history.as_deref()).await?;
-            if let Some((twins, plans)) = twins.as_mut().zip(virtual_plans) {
-                let mut simulated = Vec::new();
-                for plan in plans {
-                    simulated.push(self.simulated(plan, None).await?.0);
-                }
-                twins.push(summary.clone(), simulated);
+            if let Some(twins) = &mut twins
+                && twins.needs_measuring(plan.workers)
+            {
+                twins.keep(plan.workers, self.measured(plan.workers).await?);
+            }
+            let summary = self.run_one(plan.clone(), history.as_deref()).await?;
+            if twins.is_some() {
+                live.push((plan, summary.clone(), history));
             }
             self.summary.runs.push(summary);
+        }
+        for (plan, summary, history) in live {
+            if let Some(twins) = &mut twins {
+                let path = history.map(|path| path.with_extension("twin.jsonl"));
+                let simulated = self.twins(twins.of(&plan), path.as_deref()).await?;
+                twins.push(summary, simulated);
+            }
         }
         Ok(twins)
     }
 
-    /// What the server gets done. It takes a few seconds, which ctrl-c waits for: it cleans up behind itself.
-    async fn measured(&mut self) -> Result<Capacity, Ended> {
+    /// What the server gets done where so many ask. It takes a few seconds, which ctrl-c waits for: it cleans up behind
+    /// itself.
+    async fn measured(&mut self, clients: usize) -> Result<Capacity, Ended> {
+        self.screen
+            .start_watch(format!("measuring the server with {clients} clients"));
         let Common {
             namespace, prefix, ..
         } = &self.options;
-        let measured = measure(&self.target, namespace, prefix).await?;
-        Ok(measured)
+        let measured = measure(&self.target, namespace, prefix, clients).await;
+        self.screen.end_progress();
+        Ok(measured?)
+    }
+
+    /// A run's twins; the first one's history is kept where the path says.
+    async fn twins(
+        &mut self,
+        plans: Vec<Plan>,
+        path: Option<&Path>,
+    ) -> Result<Vec<RunSummary>, Ended> {
+        let mut twins = Vec::new();
+        let mut path = path;
+        let of = plans.first();
+        let of = of.map(|plan| format!("{} × {} in virtual time", plan.name(), plan.workers));
+        self.screen.start_watch(of.unwrap_or_default());
+        for plan in plans {
+            let (twin, recorded) = self.simulated(plan, None).await?;
+            if let Some(path) = path.take() {
+                keep(path, &recorded)?;
+            }
+            twins.push(twin);
+        }
+        self.screen.end_progress();
+        Ok(twins)
     }
 
     /// Says what is about to be loaded, and how much; whether that is wanted.
-    async fn agreed(&mut self, plans: &[Plan]) -> Result<bool, Failure> {
+    async fn agreed(&mut self, plans: &[Plan], twin: bool) -> Result<bool, Failure> {
         if self.options.simulated {
             return Ok(true);
         }
@@ -155,10 +186,15 @@ impl Session {
             self.options.namespace
         );
         let what = format!(
-            "{} of up to {} on up to {} of their own: {load}",
+            "{} of up to {} on up to {} of their own: {load}{}",
             counted(plans.len(), "run"),
             counted(workers, "worker"),
             counted(objects, "object"),
+            match twin {
+                true =>
+                    "; before them, and every few seconds, as many clients ask at once for 3 s, to measure the server",
+                false => "",
+            },
         );
         term::note(&format!("{place}\n{what}"));
         if self.options.yes || self.target.is_local() {

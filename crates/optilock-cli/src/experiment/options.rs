@@ -57,9 +57,9 @@ pub(crate) struct Common {
     /// Operations of each worker before anything is counted
     #[arg(long, value_name = "N", default_value = "0", help_heading = "Workload")]
     warm_up: u64,
-    /// How often to repeat everything, each time with the next seed
-    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u64).range(1..=10_000), help_heading = "Workload")]
-    repeat: u64,
+    /// How often to repeat everything, each time with the next seed [default: 1; 5 with --twin]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000), help_heading = "Workload")]
+    pub(super) repeat: Option<u64>,
     /// What random numbers are made from [default: another each time]
     #[arg(long, value_name = "N", help_heading = "Workload")]
     seed: Option<u64>,
@@ -215,7 +215,7 @@ impl Common {
         let mut plans = Vec::new();
         for &workers in workers {
             for (strategy, peer) in &methods {
-                for turn in 0..self.repeat {
+                for turn in 0..self.repeat.unwrap_or(1) {
                     let plan = Plan {
                         peer: peer.clone(),
                         ..self.plan(strategy.clone(), workers, seed.wrapping_add(turn))

@@ -17,24 +17,32 @@ use crate::{
 };
 
 /// How many requests of a kind are made one after the other, to learn how long one takes.
-const ALONE: usize = 100;
-/// The pause between two of these: workers pause too, and a machine with nothing to do takes its time to wake up.
+const ALONE: usize = 60;
+/// The pause between two of these where the machine is to fall asleep.
 const PAUSE: Duration = Duration::from_millis(4);
-/// How many clients ask at once, to learn how much the server gets done.
-const AT_ONCE: usize = 32;
-/// For how long.
-const CROWDED: Duration = Duration::from_secs(1);
+/// Objects that are created or deleted at once.
+const AT_ONCE: usize = 16;
+/// For how long many ask at once.
+const CROWDED: Duration = Duration::from_millis(600);
+/// So many clients at least make a crowd.
+const CROWD: usize = 2;
 
-/// Measures a server: how long requests take alone, and how many it gets done in a second where many ask.
+/// Measures a server: how long requests take alone, and how many it gets done in a second where so many ask at once.
 ///
-/// It does so for about seven seconds on Deployments of its own, whose names begin with the prefix, and deletes them. It asks
-/// as the workers of a run do, so that what recording costs is part of what is measured.
+/// It does so for a few seconds on Deployments of its own, whose names begin with the prefix, and deletes them. It asks
+/// as the workers of a run do, so that what recording costs is part of what is measured, and so that the connections that
+/// a run of as many workers needs are open afterwards.
 ///
 /// # Errors
 /// [`Error`] where the server doesn't do what it is asked.
-pub async fn measure(target: &Target, namespace: &str, prefix: &str) -> Result<Capacity, Error> {
+pub async fn measure(
+    target: &Target,
+    namespace: &str,
+    prefix: &str,
+    clients: usize,
+) -> Result<Capacity, Error> {
     let run_id = format!("{:08x}", rand::rng().random::<u32>());
-    let objects: Vec<_> = (0..AT_ONCE)
+    let objects: Vec<_> = (0..clients.max(CROWD))
         .map(|index| format!("{prefix}-{run_id}-{index}"))
         .map(|name| Cleanup::<Deployment>::new(target, namespace, &name, &run_id))
         .collect();
@@ -82,25 +90,32 @@ async fn measure_with(
 
     // The first requests of each client open its connection.
     crowded(&created, read).await.map_err(failed)?;
-    let read_alone = alone(&created[0], read).await.map_err(failed)?;
-    let write_alone = alone(&created[0], write).await.map_err(failed)?;
-    let refused_alone = alone(&created[0], refuse).await.map_err(failed)?;
+    let read_alone = Alone::measure(&created[0], read).await.map_err(failed)?;
+    let write_alone = Alone::measure(&created[0], write).await.map_err(failed)?;
+    let refused_alone = Alone::measure(&created[0], refuse).await.map_err(failed)?;
     let mut current = Vec::new();
     for object in created {
         current.push(read(object).await.map_err(failed)?);
     }
     let reads = crowded(&current, read).await.map_err(failed)?;
-    let refusals = crowded(&current, refuse).await.map_err(failed)?;
-    let writes = crowded(&current, write).await.map_err(failed)?;
-    let pace = |crowd: Crowd, alone: Duration| Pace {
-        work: crowd.each,
-        latency: alone.saturating_sub(crowd.each),
+    // As workers do: a read before each write.
+    let first = &current[0].clone();
+    let refusals = crowded(&current, |old| async move {
+        read(first.clone()).await?;
+        refuse(old).await
+    });
+    let refusals = refusals.await.map_err(failed)?;
+    let writes = crowded(&current, |old| async move { write(read(old).await?).await });
+    let writes = writes.await.map_err(failed)?;
+    let pace = |work: Duration, alone: Alone| Pace {
+        work,
+        latency: alone.awake.saturating_sub(work),
+        wake: alone.asleep.saturating_sub(alone.awake),
     };
     Ok(Capacity {
         read: pace(reads, read_alone),
-        refused: pace(refusals, refused_alone),
-        write: pace(writes, write_alone),
-        variation: (reads.variation + refusals.variation + writes.variation) / 3.0,
+        refused: pace(refusals.saturating_sub(reads), refused_alone),
+        write: pace(writes.saturating_sub(reads), write_alone),
     })
 }
 
@@ -112,42 +127,49 @@ fn as_workers(client: &Client) -> Client {
     instrument(&recorded, None, &probe, None)
 }
 
-/// The median time of a request, one after the other with pauses.
-async fn alone<Fut>(
-    first: &Deployment,
-    request: impl Fn(Deployment) -> Fut,
-) -> kube::Result<Duration>
-where
-    Fut: Future<Output = kube::Result<Deployment>>,
-{
-    // A write needs the version that the last one made.
-    let mut object = request(first.clone()).await?;
-    let mut times = Vec::new();
-    for _ in 0..ALONE {
-        sleep(PAUSE).await;
-        let sent = Instant::now();
-        object = request(object).await?;
-        times.push(sent.elapsed());
-    }
-    times.sort_unstable();
-    Ok(times[times.len() / 2])
-}
-
-/// What many requests at once came to.
+/// The median times of a request that nobody else is in the way of.
 #[derive(Debug, Clone, Copy)]
-struct Crowd {
-    /// The time for each.
-    each: Duration,
-    /// How much one answer took longer or shorter than the next: the standard deviation as a share of the mean. As
-    /// always the same number of requests shares the server, their work differs as much.
-    variation: f64,
+struct Alone {
+    /// One right after the other.
+    awake: Duration,
+    /// With pauses, in which the machine falls asleep.
+    asleep: Duration,
 }
 
-/// Lets so many clients ask at once, each for an object of its own.
+impl Alone {
+    async fn measure<Fut>(
+        first: &Deployment,
+        request: impl Fn(Deployment) -> Fut,
+    ) -> kube::Result<Self>
+    where
+        Fut: Future<Output = kube::Result<Deployment>>,
+    {
+        // A write needs the version that the last one made.
+        let mut object = request(first.clone()).await?;
+        let mut medians = [Duration::ZERO; 2];
+        for (median, pause) in medians.iter_mut().zip([None, Some(PAUSE)]) {
+            let mut times = Vec::new();
+            for _ in 0..ALONE {
+                if let Some(pause) = pause {
+                    sleep(pause).await;
+                }
+                let sent = Instant::now();
+                object = request(object).await?;
+                times.push(sent.elapsed());
+            }
+            times.sort_unstable();
+            *median = times[times.len() / 2];
+        }
+        let [awake, asleep] = medians;
+        Ok(Self { awake, asleep })
+    }
+}
+
+/// Lets so many clients ask at once, each for an object of its own: the time for each.
 async fn crowded<Fut>(
     objects: &[Deployment],
     request: impl Fn(Deployment) -> Fut,
-) -> kube::Result<Crowd>
+) -> kube::Result<Duration>
 where
     Fut: Future<Output = kube::Result<Deployment>>,
 {
@@ -156,28 +178,17 @@ where
     let ask = |object: &Deployment| {
         let mut object = object.clone();
         async move {
-            let mut times = Vec::new();
+            let mut count = 0_u32;
             while started.elapsed() < CROWDED {
-                let sent = Instant::now();
                 object = request(object).await?;
-                times.push(sent.elapsed().as_secs_f64());
+                count += 1;
             }
-            Ok::<_, kube::Error>(times)
+            Ok::<_, kube::Error>(count)
         }
     };
-    let times: Vec<f64> = try_join_all(objects.iter().map(ask)).await?.concat();
-    let took = started.elapsed().as_secs_f64();
-    let count = times.len().max(1) as f64;
-    let mean = times.iter().sum::<f64>() / count;
-    let variance = times.iter().map(|time| (time - mean).powi(2)).sum::<f64>() / count;
-    Ok(Crowd {
-        each: Duration::from_secs_f64(took / count),
-        variation: if mean > 0.0 {
-            variance.sqrt() / mean
-        } else {
-            0.0
-        },
-    })
+    let counts = try_join_all(objects.iter().map(ask)).await?;
+    let count: u32 = counts.iter().sum();
+    Ok(started.elapsed() / count.max(1))
 }
 
 #[cfg(test)]
@@ -187,7 +198,7 @@ mod tests {
     #[tokio::test]
     async fn a_server_is_measured_and_left_as_it_was() {
         let target = Target::embedded();
-        let measured = measure(&target, "default", "probe").await.unwrap();
+        let measured = measure(&target, "default", "probe", 4).await.unwrap();
         assert!(measured.read.work > Duration::ZERO, "{measured:?}");
         assert!(measured.write.work > Duration::ZERO, "{measured:?}");
         let api: Api<Deployment> = Api::namespaced(target.client().clone(), "default");

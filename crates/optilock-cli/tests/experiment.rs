@@ -159,6 +159,34 @@ fn wrong_usage_says_what_is_right() {
             "--max-workers",
         ),
         (
+            &[
+                "run",
+                "--strategy",
+                "once",
+                "--warm-up",
+                "20000",
+                "--kubeconfig",
+                "x",
+            ],
+            "--max-operations",
+        ),
+        (
+            &[
+                "run",
+                "--strategy",
+                "once",
+                "--objects",
+                "100001",
+                "--kubeconfig",
+                "x",
+            ],
+            "--max-operations",
+        ),
+        (
+            &["run", "--strategy", "once", "--virtual", "--rate", "-3"],
+            "the rate can't be -3",
+        ),
+        (
             &["compare", "--workload", "append", "--for", "1s"],
             "append at most",
         ),

@@ -321,6 +321,13 @@ fn what_can_not_be_is_refused() {
             ..
         }
     ));
+    assert!(matches!(
+        refused(&|plan| plan.workload.foreign_every = Some(Duration::ZERO)),
+        PlanError::OutOfRange {
+            what: "the time between foreign writes",
+            ..
+        }
+    ));
 }
 
 #[tokio::test]

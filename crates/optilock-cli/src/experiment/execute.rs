@@ -204,7 +204,11 @@ impl Session {
         let answer = tokio::task::spawn_blocking(move || term::confirm(question));
         let answer = tokio::select! {
             answer = answer => answer.map_err(io::Error::from)??,
-            _ = self.stop.requested() => return Ok(false),
+            _ = self.stop.requested() => {
+                // The question's line has no end.
+                term::note("\ninterrupted; nothing was changed");
+                return Ok(false);
+            }
         };
         match answer {
             Some(false) => Err(Failure::new(

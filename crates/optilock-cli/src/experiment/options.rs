@@ -52,7 +52,12 @@ pub(crate) struct Common {
     elapsed: Option<Duration>,
     /// Begin so many operations a second, ready or not, and count their time from then [default: each
     /// worker begins when it is done with the one before]
-    #[arg(long, value_name = "N", help_heading = "Workload")]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_hyphen_values = true,
+        help_heading = "Workload"
+    )]
     rate: Option<f64>,
     /// Operations of each worker before anything is counted
     #[arg(long, value_name = "N", default_value = "0", help_heading = "Workload")]
@@ -111,7 +116,8 @@ pub(crate) struct Common {
     /// The most workers on a cluster of --kubeconfig
     #[arg(long, value_name = "N", default_value = "500", help_heading = "Where")]
     max_workers: usize,
-    /// The most operations of a run on a cluster of --kubeconfig
+    /// The most operations of a run on a cluster of --kubeconfig, those of the warm-up included, and the
+    /// most objects
     #[arg(
         long,
         value_name = "N",
@@ -265,7 +271,9 @@ impl Common {
         if self.kubeconfig.is_none() {
             return Ok(());
         }
-        let operations = plan.operations().unwrap_or(0);
+        let warm_up = plan.warm_up.saturating_mul(plan.workers as u64);
+        let operations = plan.operations().unwrap_or(0).saturating_add(warm_up);
+        let objects = plan.workload.objects;
         let too_much = |what: String, flag: &str| {
             Err(Failure::new(
                 Code::Usage,
@@ -278,6 +286,9 @@ impl Common {
         }
         if operations > self.max_operations {
             return too_much(format!("{operations} operations"), "--max-operations");
+        }
+        if objects as u64 > self.max_operations {
+            return too_much(format!("{objects} objects"), "--max-operations");
         }
         match plan.rate {
             Some(rate) if rate > self.max_rate => {

@@ -186,6 +186,12 @@ impl Plan {
                 rate,
                 "more than 0",
             ),
+            (
+                self.workload.foreign_every != Some(Duration::ZERO),
+                "the time between foreign writes",
+                0.0,
+                "more than 0",
+            ),
         ] {
             if !is_right {
                 return Err(PlanError::OutOfRange {

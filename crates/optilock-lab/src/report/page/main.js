@@ -25,7 +25,9 @@ tabs.addEventListener("keydown", (event) => {
   requestAnimationFrame(() => tabs.querySelector('[aria-selected="true"]').focus());
 });
 
-document.getElementById("about").textContent = [...histories, ...data.summaries].map((one) => one.name).join(", ");
+// A sweep has too many to name: the views have a list of them.
+const sources = [...(histories.length > 4 ? [{ name: `${histories.length} histories` }] : histories), ...data.summaries];
+document.getElementById("about").textContent = sources.map((one) => one.name).join(", ");
 addEventListener("hashchange", route);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   timelines.forEach((one) => {

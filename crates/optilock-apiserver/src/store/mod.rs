@@ -13,6 +13,7 @@
 //! All of them read from memory, and keep the same laws: a commit is visible to readers and cursors when it is
 //! acknowledged and never before; revisions are not used twice; cursors see every change once, in order.
 
+mod census;
 mod error;
 #[cfg(feature = "etcd")]
 mod etcd;

@@ -9,6 +9,7 @@ use parking_lot::RwLock;
 #[cfg(feature = "etcd")]
 use tokio::sync::watch;
 
+use super::census::Census;
 use super::log::EventLog;
 use super::{
     CommitError, Cursor, Entry, Event, Expected, Page, Previous, Range, ReadError, Retention,
@@ -28,6 +29,7 @@ pub(super) struct State {
 #[derive(Debug)]
 struct Tree {
     entries: Entries,
+    census: Census,
     revision: u64,
 }
 
@@ -60,7 +62,7 @@ impl State {
     /// What is there at a revision, and how it came to be.
     pub(super) fn new(entries: Entries, revision: u64, log: EventLog) -> Self {
         Self {
-            tree: RwLock::new(Tree { entries, revision }),
+            tree: RwLock::new(Tree::new(entries, revision)),
             log: Arc::new(log),
         }
     }
@@ -176,7 +178,7 @@ impl State {
     #[cfg(feature = "etcd")]
     pub(super) fn replace(&self, entries: Entries, revision: u64) {
         let mut tree = self.tree.write();
-        *tree = Tree { entries, revision };
+        *tree = Tree::new(entries, revision);
         self.log.restart(revision);
     }
 
@@ -248,8 +250,10 @@ impl State {
                 });
             }
         }
-        // The rest is counted and not looked at: there may be a million, and a page is to be quick.
-        let mut remaining = present.count();
+        // The rest is not looked at: there may be a million, and a page is to be quick.
+        let mut remaining = present.next().map_or(0, |(next, _)| {
+            tree.census.count(&tree.entries, next, end.as_deref())
+        });
         for (key, held) in past {
             match (held.is_some(), tree.entries.contains_key(key)) {
                 (true, false) => remaining += 1,
@@ -266,6 +270,15 @@ impl State {
 }
 
 impl Tree {
+    fn new(entries: Entries, revision: u64) -> Self {
+        let census = Census::of(&entries);
+        Self {
+            entries,
+            census,
+            revision,
+        }
+    }
+
     fn entry(&self, key: &str) -> Option<Entry> {
         self.entries
             .get_key_value(key)
@@ -312,10 +325,15 @@ impl Tree {
         match &event.value {
             Some(value) => {
                 let held = (value.clone(), event.revision);
-                self.entries.insert(Arc::clone(&event.key), held);
+                let before = self.entries.insert(Arc::clone(&event.key), held);
+                if before.is_none() {
+                    self.census.add(&event.key, &self.entries);
+                }
             }
             None => {
-                self.entries.remove(&event.key);
+                if self.entries.remove(&event.key).is_some() {
+                    self.census.remove(&event.key);
+                }
             }
         }
     }

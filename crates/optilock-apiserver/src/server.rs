@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use crate::ambient::Ambient;
 use crate::audit::AuditLog;
 use crate::controllers::{Controller, Controllers, RootCa};
+use crate::http::{ApiService, Shared};
 #[cfg(feature = "tls")]
-use crate::http::Guard;
-use crate::http::{ApiService, Authentication, Shared};
+use crate::http::{Authentication, Guard};
 #[cfg(feature = "tls")]
 use crate::listen::Authority;
 #[cfg(feature = "tls")]
@@ -77,7 +77,7 @@ impl Server {
     /// The server as a [`tower::Service`] for callers in this process: no socket, no credential.
     #[must_use]
     pub fn service(&self) -> ApiService {
-        ApiService::new(Arc::clone(&self.shared), Authentication::InProcess)
+        ApiService::in_process(Arc::clone(&self.shared))
     }
 
     /// A client that talks to the server in process. It has no retry layer of its own.
@@ -99,7 +99,7 @@ impl Server {
     #[cfg(feature = "tls")]
     pub(crate) fn guarded_service(&self, token: &str, guard: Guard) -> ApiService {
         let authentication = Authentication::token(token);
-        ApiService::new(Arc::clone(&self.shared), authentication).guarded(guard)
+        ApiService::guarded(Arc::clone(&self.shared), authentication, guard)
     }
 
     #[cfg(feature = "tls")]

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::IpAddr;
 
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::request::Parts;
@@ -10,7 +11,6 @@ use http::{HeaderMap, Method};
 
 use super::query::Query;
 use super::route::{ResourcePath, Route};
-use super::service::Peer;
 use crate::audit::{About, Received};
 use crate::metrics::Labels;
 use crate::registry::Registry;
@@ -20,7 +20,7 @@ use crate::selector::FieldSelector;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub(super) method: &'a Method,
-    pub(super) route: &'a Route,
+    pub(super) route: &'a Route<'a>,
     pub(super) query: &'a Query,
     pub(super) headers: &'a HeaderMap,
 }
@@ -42,7 +42,7 @@ impl fmt::Display for Asked<'_> {
                 ];
                 let said: Vec<&str> = parts
                     .into_iter()
-                    .map(String::as_str)
+                    .map(|part| &**part)
                     .filter(|part| !part.is_empty())
                     .collect();
                 write!(f, "{} {}", self.verb(), said.join("/"))
@@ -52,7 +52,7 @@ impl fmt::Display for Asked<'_> {
 }
 
 impl<'a> Asked<'a> {
-    pub(super) fn new(head: &'a Parts, route: &'a Route, query: &'a Query) -> Self {
+    pub(super) fn new(head: &'a Parts, route: &'a Route<'a>, query: &'a Query) -> Self {
         Self {
             method: &head.method,
             route,
@@ -62,7 +62,7 @@ impl<'a> Asked<'a> {
     }
 
     /// The path, where it is one of a resource.
-    pub(super) fn resource(&self) -> Option<&'a ResourcePath> {
+    pub(super) fn resource(&self) -> Option<&'a ResourcePath<'a>> {
         match self.route {
             Route::Resource(path) => Some(path),
             _ => None,
@@ -73,7 +73,7 @@ impl<'a> Asked<'a> {
     pub(super) fn health(&self) -> Option<&'a str> {
         match self.route {
             Route::Other(segments) => match segments.as_slice() {
-                [probe] if ["healthz", "livez", "readyz"].contains(&probe.as_str()) => Some(probe),
+                [probe] if ["healthz", "livez", "readyz"].contains(&&**probe) => Some(probe),
                 _ => None,
             },
             _ => None,
@@ -85,7 +85,7 @@ impl<'a> Asked<'a> {
         match self.route {
             Route::Other(segments) => segments.first().is_some_and(|first| {
                 matches!(
-                    first.as_str(),
+                    &**first,
                     "healthz" | "livez" | "readyz" | "metrics" | "debug"
                 )
             }),
@@ -163,7 +163,7 @@ impl<'a> Asked<'a> {
         let Route::Other(segments) = self.route else {
             return None;
         };
-        let subresource = match segments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        let subresource = match segments.iter().map(|word| &**word).collect::<Vec<_>>()[..] {
             ["healthz"] => "/healthz",
             ["livez"] => "/livez",
             ["readyz"] => "/readyz",
@@ -195,7 +195,12 @@ impl<'a> Asked<'a> {
     }
 
     /// What the audit log is told of it.
-    pub(super) fn received(&self, head: &'a Parts, id: String) -> Received<'a> {
+    pub(super) fn received(
+        &self,
+        head: &'a Parts,
+        peer: Option<IpAddr>,
+        id: String,
+    ) -> Received<'a> {
         let agent = self.headers.get(USER_AGENT);
         let object = self.resource().map(|path| {
             // A namespace is in itself, and a selector may name one object.
@@ -213,7 +218,7 @@ impl<'a> Asked<'a> {
                     true => &path.name,
                     false => &path.namespace,
                 },
-                name: selected.map_or(Cow::Borrowed(path.name.as_str()), Cow::Owned),
+                name: selected.map_or(Cow::Borrowed(&*path.name), Cow::Owned),
             }
         });
         Received {
@@ -227,7 +232,7 @@ impl<'a> Asked<'a> {
             agent: agent
                 .and_then(|agent| agent.to_str().ok())
                 .unwrap_or_default(),
-            address: head.extensions.get::<Peer>().map(|peer| peer.0),
+            address: peer,
             object,
         }
     }

@@ -1,5 +1,7 @@
 //! Who may ask.
 
+use std::sync::Arc;
+
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
@@ -53,14 +55,16 @@ impl Authentication {
         &self,
         headers: &HeaderMap,
         registry: &Registry,
-    ) -> Result<User, Status> {
+    ) -> Result<Arc<User>, Status> {
         let known = match (self, bearer(headers)) {
             (Self::InProcess, None) => return Ok(User::admin()),
             (Self::Token(_), None) => None,
-            (_, Some(token)) => self.user_of(token, &[], registry).await.ok(),
+            (_, Some(token)) if self.is_own(token) => return Ok(User::admin()),
+            (_, Some(token)) => registry.token_user(token, &[]).await.ok(),
         };
         let unauthorized = || Status::new(401, Reason::Unauthorized, "Unauthorized");
-        Ok(known.ok_or_else(unauthorized)?.0)
+        let (user, _) = known.ok_or_else(unauthorized)?;
+        Ok(Arc::new(user))
     }
 
     /// Whose token it is, and for which of these audiences. None means this server.
@@ -72,9 +76,10 @@ impl Authentication {
         token: &str,
         audiences: &[String],
         registry: &Registry,
-    ) -> Result<(User, Vec<String>), Refused> {
+    ) -> Result<(Arc<User>, Vec<String>), Refused> {
         if !self.is_own(token) {
-            return registry.token_user(token, audiences).await;
+            let (user, audiences) = registry.token_user(token, audiences).await?;
+            return Ok((Arc::new(user), audiences));
         }
         let own = ISSUER.to_owned();
         if !audiences.is_empty() && !audiences.contains(&own) {

@@ -18,14 +18,14 @@ const THRESHOLD: usize = 128 * 1024;
 ///
 /// kube-apiserver has a way of its own for the document of OpenAPI v2, and never compresses those of v3.
 pub(super) fn compress(path: &str, asked: &HeaderMap, response: &mut Response<Body>) {
-    let is_document = path == "/openapi/v2";
-    if path.starts_with("/openapi/v3") || !accepts(asked, is_document) {
-        return;
-    }
     let Some(whole) = response.body().whole() else {
         return;
     };
     if whole.len() <= THRESHOLD {
+        return;
+    }
+    let is_document = path == "/openapi/v2";
+    if path.starts_with("/openapi/v3") || !accepts(asked, is_document) {
         return;
     }
     let mut encoder = GzEncoder::new(Vec::with_capacity(whole.len() / 4), Compression::fast());

@@ -1,5 +1,6 @@
 //! Discovery over HTTP: which document a path is, and in which form the client gets it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -39,7 +40,7 @@ const KEY_SET: &str = "application/jwk-set+json";
 pub(super) fn answer(
     registry: &Registry,
     asked: &Asked<'_>,
-    segments: &[String],
+    segments: &[Cow<'_, str>],
     accept: &Accept,
     leaving: bool,
 ) -> Reply {
@@ -82,8 +83,8 @@ enum Handler {
 }
 
 impl DiscoveryRequest<'_> {
-    fn answer(&self, segments: &[String]) -> Result<Reply, Status> {
-        let words: Vec<&str> = segments.iter().map(String::as_str).collect();
+    fn answer(&self, segments: &[Cow<'_, str>]) -> Result<Reply, Status> {
+        let words: Vec<&str> = segments.iter().map(|word| &**word).collect();
         match words.as_slice() {
             [] | ["index.html"] => self.plain(&Subject::Paths),
             ["version"] => self.version(),

@@ -32,13 +32,14 @@ mod shipment;
 #[cfg(feature = "tls")]
 mod websocket;
 
+#[cfg(feature = "tls")]
 pub(crate) use auth::Authentication;
 #[cfg(feature = "tls")]
 pub(crate) use closing::{Closing, Phase};
 #[cfg(feature = "tls")]
 pub(crate) use flow::{Crowd, Flow};
 #[cfg(feature = "tls")]
-pub(crate) use service::{Guard, InUse, Peer};
+pub(crate) use service::{Guard, InUse};
 pub(crate) use shared::Shared;
 
 #[cfg(feature = "redb")]

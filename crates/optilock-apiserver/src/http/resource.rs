@@ -36,7 +36,7 @@ pub(super) struct ResourceRequest<'a> {
     pub(super) authentication: &'a Authentication,
     pub(super) user: &'a User,
     pub(super) method: &'a Method,
-    pub(super) path: &'a ResourcePath,
+    pub(super) path: &'a ResourcePath<'a>,
     pub(super) query: &'a Query,
     pub(super) headers: &'a HeaderMap,
     pub(super) accept: &'a Accept,
@@ -82,8 +82,8 @@ impl ResourceRequest<'_> {
         let verb = self.verb(&resource)?;
         let view = self.view(&resource)?;
         let target = Target {
-            namespace: self.path.namespace.clone(),
-            name: self.path.name.clone(),
+            namespace: self.path.namespace.to_string(),
+            name: self.path.name.to_string(),
             resource,
         };
         let mut warnings: Vec<String> = target
@@ -177,7 +177,7 @@ impl ResourceRequest<'_> {
         View::of(resource, &self.path.subresource)
             .filter(|_| resource.is_served())
             .ok_or_else(|| {
-                let path = [resource.qualified(), self.path.subresource.clone()];
+                let path = [resource.qualified(), self.path.subresource.to_string()];
                 let path = path.join("/");
                 Status::not_implemented(format!(
                     "{} is not served by this version of optilock",

@@ -1,27 +1,29 @@
 //! What a path is about.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 
 /// A path of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Route {
+pub(crate) enum Route<'a> {
     /// `/api/v1/…` or `/apis/GROUP/VERSION/…` with a resource behind it.
-    Resource(ResourcePath),
+    Resource(ResourcePath<'a>),
     /// Everything else: discovery, health, versions.
-    Other(Vec<String>),
+    Other(Vec<Cow<'a, str>>),
     /// No path at all: what stands behind a `%` is no byte.
     Malformed,
 }
 
 /// The parts of a resource's path. What is not there is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct ResourcePath {
-    pub(crate) group: String,
-    pub(crate) version: String,
-    pub(crate) namespace: String,
-    pub(crate) plural: String,
-    pub(crate) name: String,
-    pub(crate) subresource: String,
+pub(crate) struct ResourcePath<'a> {
+    pub(crate) group: Cow<'a, str>,
+    pub(crate) version: Cow<'a, str>,
+    pub(crate) namespace: Cow<'a, str>,
+    pub(crate) plural: Cow<'a, str>,
+    pub(crate) name: Cow<'a, str>,
+    pub(crate) subresource: Cow<'a, str>,
     /// The path began with `watch/`, as it did in old days.
     pub(crate) watch: bool,
     /// There was more than a subresource.
@@ -31,56 +33,55 @@ pub(crate) struct ResourcePath {
 /// Subresources of a namespace; anything else behind its name is a resource inside it.
 const OF_NAMESPACES: [&str; 2] = ["status", "finalize"];
 
-impl Route {
+/// Segments that most paths have at most: those of a subresource in a namespace.
+const USUAL: usize = 8;
+
+impl<'a> Route<'a> {
     /// Takes a path apart. Segments are percent-decoded; one slash at the end means nothing.
-    pub(crate) fn parse(path: &str) -> Self {
+    pub(crate) fn parse(path: &'a str) -> Self {
         if has_broken_escape(path) {
             return Self::Malformed;
         }
         let path = path.strip_prefix('/').unwrap_or(path);
         let path = path.strip_suffix('/').unwrap_or(path);
-        let segments: Vec<String> = path
-            .split('/')
-            .filter(|_| !path.is_empty())
-            .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
-            .collect();
-        let words: Vec<&str> = segments.iter().map(String::as_str).collect();
-        let (group, version, rest) = match words.as_slice() {
-            ["api", version, rest @ ..] => ("", *version, rest),
-            ["apis", group, version, rest @ ..] => (*group, *version, rest),
+        let mut segments = Vec::with_capacity(USUAL);
+        if !path.is_empty() {
+            let decoded = |segment| percent_decode_str(segment).decode_utf8_lossy();
+            segments.extend(path.split('/').map(decoded));
+        }
+        let (group, version, rest) = match &segments[..] {
+            [root, version, rest @ ..] if root == "api" => (Cow::default(), version, rest),
+            [root, group, version, rest @ ..] if root == "apis" => (group.clone(), version, rest),
             _ => return Self::Other(segments),
         };
         if rest.is_empty() {
             return Self::Other(segments);
         }
         let mut path = ResourcePath {
-            group: group.to_owned(),
-            version: version.to_owned(),
+            group,
+            version: version.clone(),
             ..ResourcePath::default()
         };
         let rest = match rest {
-            ["watch", rest @ ..] if !rest.is_empty() => {
+            [watch, rest @ ..] if watch == "watch" && !rest.is_empty() => {
                 path.watch = true;
                 rest
             }
             rest => rest,
         };
         let rest = match rest {
-            ["namespaces", namespace, rest @ ..]
-                if rest
-                    .first()
-                    .is_some_and(|word| !OF_NAMESPACES.contains(word)) =>
+            [namespaces, namespace, rest @ ..]
+                if namespaces == "namespaces"
+                    && rest
+                        .first()
+                        .is_some_and(|word| !OF_NAMESPACES.contains(&&**word)) =>
             {
-                path.namespace = (*namespace).to_owned();
+                path.namespace = namespace.clone();
                 rest
             }
             rest => rest,
         };
-        let word = |at: usize| {
-            rest.get(at)
-                .map(|word| (*word).to_owned())
-                .unwrap_or_default()
-        };
+        let word = |at: usize| rest.get(at).cloned().unwrap_or_default();
         path.plural = word(0);
         path.name = word(1);
         path.subresource = word(2);
@@ -106,7 +107,7 @@ fn has_broken_escape(path: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn resource(path: &str) -> ResourcePath {
+    fn resource(path: &str) -> ResourcePath<'_> {
         match Route::parse(path) {
             Route::Resource(path) => path,
             other => panic!("{other:?}"),

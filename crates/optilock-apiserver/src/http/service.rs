@@ -2,6 +2,7 @@
 
 #[cfg(feature = "tls")]
 use std::any::Any;
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::IpAddr;
@@ -45,10 +46,18 @@ use crate::status::Status;
 /// It is cheap to clone, always ready, and never fails: what is refused is an answer with a `Status`.
 #[derive(Debug, Clone)]
 pub struct ApiService {
+    way: Arc<Way>,
+    /// Where requests come from, on a port.
+    peer: Option<IpAddr>,
+}
+
+/// A way to reach a server, which all its requests share.
+#[derive(Debug)]
+struct Way {
     shared: Arc<Shared>,
     authentication: Authentication,
     /// `None` in process, where the caller is the program itself.
-    flow: Option<Arc<Flow>>,
+    flow: Option<Flow>,
     closing: Closing,
 }
 
@@ -59,16 +68,12 @@ const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 const PANICKED: &str = "This request caused apiserver to panic. Look in the logs for details.\n";
 
 /// What guards a service on a port, where clients are not this program.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "there are no ports"))]
 pub(crate) struct Guard {
-    pub(crate) flow: Arc<Flow>,
+    pub(crate) flow: Flow,
     pub(crate) closing: Closing,
 }
-
-/// Where a request comes from, as its port says in the request's extensions.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// What a connection's place hangs on while it is in use, in the extensions of a request to go on as something else: whoever takes the
 /// connection over holds it to the end.
@@ -82,7 +87,7 @@ pub(crate) struct InUse(
 /// What becomes known of a request while it is answered.
 #[derive(Debug, Default)]
 struct Course {
-    user: Option<User>,
+    user: Option<Arc<User>>,
     seat: Option<Seat>,
     waited: Duration,
     entry: Option<audit::Entry>,
@@ -90,22 +95,45 @@ struct Course {
 }
 
 impl ApiService {
-    pub(crate) fn new(shared: Arc<Shared>, authentication: Authentication) -> Self {
-        Self {
+    /// For callers in this process.
+    pub(crate) fn in_process(shared: Arc<Shared>) -> Self {
+        let way = Way {
             shared,
-            authentication,
+            authentication: Authentication::InProcess,
             flow: None,
             closing: Closing::default(),
+        };
+        Self {
+            way: Arc::new(way),
+            peer: None,
         }
     }
 
-    /// The same, with places that are shared out, and with watches that end when the server stops.
+    /// For a port, with places that are shared out, and with watches that end when the server stops.
     #[cfg(feature = "tls")]
-    pub(crate) fn guarded(self, guard: Guard) -> Self {
-        Self {
+    pub(crate) fn guarded(
+        shared: Arc<Shared>,
+        authentication: Authentication,
+        guard: Guard,
+    ) -> Self {
+        let way = Way {
+            shared,
+            authentication,
             flow: Some(guard.flow),
             closing: guard.closing,
-            ..self
+        };
+        Self {
+            way: Arc::new(way),
+            peer: None,
+        }
+    }
+
+    /// The same, for what comes from there.
+    #[cfg(feature = "tls")]
+    pub(crate) fn with_peer(&self, peer: IpAddr) -> Self {
+        Self {
+            way: Arc::clone(&self.way),
+            peer: Some(peer),
         }
     }
 }
@@ -227,7 +255,7 @@ impl ApiService {
         let series = self.series(asked, &course, code);
         let counted = series
             .zip(asked.labels())
-            .map(|(series, labels)| (self.shared.metrics.watches.begin(&labels), series));
+            .map(|(series, labels)| (self.way.shared.metrics.watches.begin(&labels), series));
         if let Some(entry) = &course.entry {
             entry.started(code);
         }
@@ -235,7 +263,7 @@ impl ApiService {
         let observer = Observer {
             counted,
             audited: course.entry,
-            _listed: self.shared.watching(user, asked),
+            _listed: self.way.shared.watching(user, asked),
             code,
             began,
             waiting: course.waited,
@@ -248,8 +276,8 @@ impl ApiService {
     fn series(&self, asked: &Asked<'_>, course: &Course, code: u16) -> Option<Arc<Series>> {
         course.user.as_ref()?;
         let labels = asked.labels()?;
-        let known = || asked.is_known(&self.shared.registry);
-        self.shared.metrics.requests.of(&labels, code, known)
+        let known = || asked.is_known(&self.way.shared.registry);
+        self.way.shared.metrics.requests.of(&labels, code, known)
     }
 
     async fn answer<B>(
@@ -265,9 +293,9 @@ impl ApiService {
         B: http_body::Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        self.shared.restored().await?;
+        self.way.shared.restored().await?;
         let user = self.authenticate(head, asked, course).await?;
-        if let Some(flow) = &self.flow
+        if let Some(flow) = &self.way.flow
             && !asked.is_about_the_server()
         {
             let came = Instant::now();
@@ -283,11 +311,11 @@ impl ApiService {
             Route::Other(segments) => match self.introspect(segments).await {
                 Some(reply) => reply,
                 None => Ok(super::discovery::answer(
-                    &self.shared.registry,
+                    &self.way.shared.registry,
                     asked,
                     segments,
                     accept,
-                    self.closing.is_leaving(),
+                    self.way.closing.is_leaving(),
                 )),
             },
             Route::Resource(_)
@@ -298,16 +326,16 @@ impl ApiService {
                 Ok(no_websocket())
             }
             Route::Resource(path) => {
-                self.shared.ready().await?;
+                self.way.shared.ready().await?;
                 let body = if head.method == Method::GET {
                     Bytes::new()
                 } else {
                     input::read(body).await?
                 };
                 let request = ResourceRequest {
-                    shared: &self.shared,
-                    closing: &self.closing,
-                    authentication: &self.authentication,
+                    shared: &self.way.shared,
+                    closing: &self.way.closing,
+                    authentication: &self.way.authentication,
                     user: &user,
                     method: &head.method,
                     path,
@@ -329,13 +357,16 @@ impl ApiService {
         head: &Parts,
         asked: &Asked<'_>,
         course: &mut Course,
-    ) -> Result<User, Status> {
-        let shared = &self.shared;
-        let known = self.authentication.user(&head.headers, &shared.registry);
+    ) -> Result<Arc<User>, Status> {
+        let shared = &self.way.shared;
+        let known = self
+            .way
+            .authentication
+            .user(&head.headers, &shared.registry);
         let known = known.await;
         let bears = head.headers.contains_key(AUTHORIZATION);
         let user = match known {
-            Err(_) if !bears && asked.health().is_some() => Ok(User::anonymous()),
+            Err(_) if !bears && asked.health().is_some() => Ok(Arc::new(User::anonymous())),
             known => {
                 shared.metrics.authenticated(known.is_ok());
                 known
@@ -345,8 +376,8 @@ impl ApiService {
             let id = head.headers.get(AUDIT_ID).cloned();
             let id = id.or_else(|| HeaderValue::try_from(shared.ambient.uid()).ok());
             let text = id.as_ref().map(|id| String::from_utf8_lossy(id.as_bytes()));
-            let received = asked.received(head, text.unwrap_or_default().into_owned());
-            let entry = audit::Entry::begin(log, &shared.ambient, received, user.as_ref().ok());
+            let received = asked.received(head, self.peer, text.unwrap_or_default().into_owned());
+            let entry = audit::Entry::begin(log, &shared.ambient, received, user.as_deref().ok());
             course.audit_id = id;
             match &user {
                 Ok(_) => course.entry = Some(entry),
@@ -354,16 +385,16 @@ impl ApiService {
             }
         }
         let user = user?;
-        course.user = Some(user.clone());
+        course.user = Some(Arc::clone(&user));
         Ok(user)
     }
 
     /// What is on `/metrics` and `/debug`; `None` for other paths.
-    async fn introspect(&self, segments: &[String]) -> Option<Result<Reply, Status>> {
-        let words: Vec<&str> = segments.iter().map(String::as_str).collect();
+    async fn introspect(&self, segments: &[Cow<'_, str>]) -> Option<Result<Reply, Status>> {
+        let words: Vec<&str> = segments.iter().map(|word| &**word).collect();
         let introspection = Introspection {
-            shared: &self.shared,
-            flow: self.flow.as_deref(),
+            shared: &self.way.shared,
+            flow: self.way.flow.as_ref(),
         };
         introspection.answer(&words).await
     }

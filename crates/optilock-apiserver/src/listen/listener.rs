@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use tokio::sync::watch;
 
@@ -106,10 +105,11 @@ impl Listener {
         let phase = watch::Sender::new(Phase::Serving);
         let crowd = Crowd::default();
         let guard = Guard {
-            flow: Arc::new(Flow::new(reads, writes, crowd.clone())),
+            flow: Flow::new(reads, writes, crowd.clone()),
             closing: Closing::by(phase.subscribe()),
         };
         let service = self.server.guarded_service(self.port.token(), guard);
+        let of_peer = |peer| service.with_peer(peer);
         let shutdown = async {
             shutdown.await;
             phase.send_replace(Phase::Leaving);
@@ -119,7 +119,7 @@ impl Listener {
             phase.send_replace(Phase::Closing);
         };
         self.port
-            .answer(service, &self.limits, crowd, shutdown, close)
+            .answer(of_peer, &self.limits, crowd, shutdown, close)
             .await;
     }
 }

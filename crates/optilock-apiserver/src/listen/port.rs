@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,6 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use hyper_util::service::TowerToHyperService;
 use prometheus::IntCounter;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
@@ -29,7 +28,7 @@ use tower::{BoxError, Service, ServiceExt};
 use super::connections::{Busy, Connections, Last, Open};
 use super::credentials::Credentials;
 use super::{Authority, Limits, ListenError};
-use crate::http::{Authentication, Crowd, InUse, Peer};
+use crate::http::{Authentication, Crowd, InUse};
 use crate::status::{Reason, Status};
 
 /// A connection that has not finished its TLS handshake by then, or sent the head of a first request, is closed.
@@ -141,13 +140,15 @@ impl Port {
         });
         let limits = Limits::default();
         let crowd = Crowd::default();
-        self.answer(guarded, &limits, crowd, shutdown, || {}).await;
+        let of_peer = |_| guarded.clone();
+        self.answer(of_peer, &limits, crowd, shutdown, || {}).await;
     }
 
-    /// Lets a service answer requests until `shutdown` is ready, which `closing` is then told before connections are drained.
+    /// Lets the service of each peer answer its requests until `shutdown` is ready, which `closing` is then told before connections are
+    /// drained.
     pub(super) async fn answer<S, B>(
         self,
-        service: S,
+        of_peer: impl Fn(IpAddr) -> S,
         limits: &Limits,
         crowd: Crowd,
         shutdown: impl Future<Output = ()>,
@@ -191,13 +192,12 @@ impl Port {
             let open = all.open(place);
             let connection = Accepted {
                 stream,
-                peer: Peer(peer.ip()),
                 acceptor: acceptor.clone(),
                 handshake_errors: self.handshake_errors.clone(),
                 open: Arc::clone(&open),
                 stalled: limits.stalled,
             };
-            let (service, watcher) = (service.clone(), graceful.watcher());
+            let (service, watcher) = (of_peer(peer.ip()), graceful.watcher());
             connections.spawn(async move {
                 let ended = tokio::select! {
                     ended = connection.serve(service, watcher) => ended,
@@ -227,7 +227,6 @@ impl Port {
 /// A connection that was accepted.
 struct Accepted {
     stream: TcpStream,
-    peer: Peer,
     acceptor: TlsAcceptor,
     handshake_errors: IntCounter,
     open: Arc<Open>,
@@ -260,10 +259,9 @@ impl Accepted {
         // Until the first bytes have told the protocol hyper has no time limit at all.
         let begun = Arc::new(Notify::new());
         let begins = Arc::clone(&begun);
-        let (open, peer) = (self.open, self.peer);
-        let service = tower::service_fn(move |mut request: Request<Incoming>| {
+        let open = self.open;
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             begins.notify_one();
-            request.extensions_mut().insert(peer);
             let (busy, service) = (Arc::new(open.busy()), service.clone());
             if request.headers().contains_key(UPGRADE) {
                 let in_use = InUse(Arc::<Busy>::clone(&busy));
@@ -274,7 +272,6 @@ impl Accepted {
                 Ok::<_, S::Error>(answer.map(|body| Last { body, busy }))
             }
         });
-        let service = TowerToHyperService::new(service);
         let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         let serving = watcher.watch(serving.into_owned());
         let mut serving = std::pin::pin!(serving);

@@ -7,6 +7,8 @@
 mod requests;
 mod watches;
 
+use std::sync::OnceLock;
+
 use prometheus::core::Collector;
 use prometheus::{
     Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
@@ -27,10 +29,18 @@ pub(crate) struct Metrics {
     pub(crate) requests: Requests,
     pub(crate) watches: Watches,
     pub(crate) handshake_errors: IntCounter,
-    authentications: IntCounterVec,
+    authentications: Authentications,
     executing: IntGaugeVec,
     waiting: IntGaugeVec,
     objects: IntGaugeVec,
+}
+
+/// How often somebody has said who they are. What never happened is not shown.
+#[derive(Debug)]
+struct Authentications {
+    all: IntCounterVec,
+    success: OnceLock<IntCounter>,
+    failure: OnceLock<IntCounter>,
 }
 
 /// Registers a collector. The names are constants, and each is there once.
@@ -69,11 +79,15 @@ impl Metrics {
                 "apiserver_tls_handshake_errors_total",
                 "Number of requests dropped with 'TLS handshake error from' error",
             ),
-            authentications: counters(
-                "authentication_attempts",
-                "Counter of authenticated attempts.",
-                &["result"],
-            ),
+            authentications: Authentications {
+                all: counters(
+                    "authentication_attempts",
+                    "Counter of authenticated attempts.",
+                    &["result"],
+                ),
+                success: OnceLock::new(),
+                failure: OnceLock::new(),
+            },
             executing: gauges(
                 "apiserver_current_inflight_requests",
                 "Requests that have a place, by kind.",
@@ -95,8 +109,18 @@ impl Metrics {
 
     /// Notes whether a request has proven who sends it.
     pub(crate) fn authenticated(&self, known: bool) {
-        let result = if known { "success" } else { "failure" };
-        self.authentications.with_label_values(&[result]).inc();
+        let Authentications {
+            all,
+            success,
+            failure,
+        } = &self.authentications;
+        let (result, counter) = match known {
+            true => ("success", success),
+            false => ("failure", failure),
+        };
+        counter
+            .get_or_init(|| all.with_label_values(&[result]))
+            .inc();
     }
 
     /// Notes how many requests of a kind, as kube-apiserver calls it, have a place and how many wait for one.

@@ -1,6 +1,7 @@
 //! Who sends a request.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::{Value, json};
 
@@ -16,16 +17,19 @@ pub(crate) struct User {
 }
 
 impl User {
-    /// Whoever started the server.
-    pub(crate) fn admin() -> Self {
-        Self {
-            name: "optilock-admin".to_owned(),
-            uid: String::new(),
-            groups: ["system:masters", "system:authenticated"]
-                .map(str::to_owned)
-                .into(),
-            extra: BTreeMap::new(),
-        }
+    /// Whoever started the server, and so sends most requests.
+    pub(crate) fn admin() -> Arc<Self> {
+        static ADMIN: LazyLock<Arc<User>> = LazyLock::new(|| {
+            Arc::new(User {
+                name: "optilock-admin".to_owned(),
+                uid: String::new(),
+                groups: ["system:masters", "system:authenticated"]
+                    .map(str::to_owned)
+                    .into(),
+                extra: BTreeMap::new(),
+            })
+        });
+        Arc::clone(&ADMIN)
     }
 
     /// Whoever shows no token. Health is all that they are told.

@@ -12,7 +12,7 @@ pub(super) fn on_create(request: &mut Value) {
         spec.remove(member);
     }
     let user = User::admin();
-    spec.insert("username".to_owned(), user.name.into());
+    spec.insert("username".to_owned(), user.name.as_str().into());
     spec.insert("groups".to_owned(), json!(user.groups));
 }
 

@@ -9,6 +9,7 @@
 //! its name, or `.Name` in the package of the line. `data/kinds.txt` has a kind a line: version,
 //! kind, type. Both are sorted; `cargo xtask schema` writes them.
 
+use std::cmp::Ordering;
 use std::sync::OnceLock;
 
 use super::model::{Field, ListType, Omit, PatchStrategy, ProtoSlot, Shape, StructType, TypeRef};
@@ -50,7 +51,7 @@ pub(super) fn type_named(name: &str) -> Option<TypeRef> {
 /// The row of the type of that OpenAPI name.
 pub(super) fn row_named(name: &str) -> Option<u16> {
     let lines = &table().lines;
-    let row = lines.binary_search_by(|line| line_name(line).cmp(name));
+    let row = lines.binary_search_by(|line| compare_name(line, name));
     row.ok()?.try_into().ok()
 }
 
@@ -59,6 +60,20 @@ pub(super) fn len() -> usize {
     table().lines.len()
 }
 
+/// How the name of a line's type stands to a name. Hundreds of types are looked up when a server starts, so this does not look for the
+/// end of the line's name: what ends it is before all that is in names.
+fn compare_name(line: &str, name: &str) -> Ordering {
+    let (line, name) = (line.as_bytes(), name.as_bytes());
+    let common = line.len().min(name.len());
+    let begins = line[..common].cmp(&name[..common]);
+    begins.then_with(|| match line.get(common) {
+        None => common.cmp(&name.len()),
+        Some(b'\t' | b' ') => Ordering::Equal,
+        Some(_) => Ordering::Greater,
+    })
+}
+
+#[cfg(test)]
 fn line_name(line: &str) -> &str {
     line.split(['\t', ' ']).next().unwrap_or(line)
 }
@@ -261,6 +276,18 @@ mod tests {
             for field in &ty.fields {
                 assert_eq!(ty.field(&field.json).map(|f| &f.json), Some(&field.json));
             }
+        }
+        for (line, name, ordering) in [
+            ("a.Pod\tx 1 string", "a.Pod", Ordering::Equal),
+            ("a.Pod atomic\tx 1 string", "a.Pod", Ordering::Equal),
+            ("a.Pod", "a.Pod", Ordering::Equal),
+            ("a.Pod", "a.PodSpec", Ordering::Less),
+            ("a.Pod\tx 1 string", "a.PodSpec", Ordering::Less),
+            ("a.PodSpec\tx 1 string", "a.Pod", Ordering::Greater),
+            ("a.Pod\tx 1 string", "a.Node", Ordering::Greater),
+        ] {
+            assert_eq!(compare_name(line, name), ordering, "{line:?} and {name}");
+            assert_eq!(line_name(line).cmp(name), ordering);
         }
         assert!(KINDS.lines().is_sorted());
         for line in KINDS.lines() {

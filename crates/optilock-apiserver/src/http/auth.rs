@@ -60,7 +60,7 @@ impl Authentication {
             (Self::InProcess, None) => return Ok(User::admin()),
             (Self::Token(_), None) => None,
             (_, Some(token)) if self.is_own(token) => return Ok(User::admin()),
-            (_, Some(token)) => registry.token_user(token, &[]).await.ok(),
+            (_, Some(token)) => Box::pin(registry.token_user(token, &[])).await.ok(),
         };
         let unauthorized = || Status::new(401, Reason::Unauthorized, "Unauthorized");
         let (user, _) = known.ok_or_else(unauthorized)?;

@@ -93,15 +93,16 @@ impl ResourceRequest<'_> {
             .into_iter()
             .collect();
         let told = &mut warnings;
+        // What is large has a place of its own, so that small requests don't carry room for it.
         let reply = match verb {
             Verb::Get => self.get(&target, &view).await,
             Verb::List => self.list(&target).await,
-            Verb::Watch => self.watch(target).await,
-            Verb::Create => self.create(&target, &view, told).await,
-            Verb::Update => self.update(&target, &view, told).await,
-            Verb::Patch => self.patch(&target, &view, told).await,
-            Verb::Delete => self.delete(&target, &view).await,
-            Verb::DeleteCollection => self.delete_collection(&target).await,
+            Verb::Watch => Box::pin(self.watch(target)).await,
+            Verb::Create => Box::pin(self.create(&target, &view, told)).await,
+            Verb::Update => Box::pin(self.update(&target, &view, told)).await,
+            Verb::Patch => Box::pin(self.patch(&target, &view, told)).await,
+            Verb::Delete => Box::pin(self.delete(&target, &view)).await,
+            Verb::DeleteCollection => Box::pin(self.delete_collection(&target)).await,
         };
         // Refusals carry the warnings too.
         let reply = reply.unwrap_or_else(|status| Reply::status(&status, self.accept, self.pretty));

@@ -45,8 +45,11 @@ impl<'a> Route<'a> {
         let path = path.strip_prefix('/').unwrap_or(path);
         let path = path.strip_suffix('/').unwrap_or(path);
         let mut segments = Vec::with_capacity(USUAL);
+        let decoded: fn(&'a str) -> Cow<'a, str> = match path.contains('%') {
+            true => |segment| percent_decode_str(segment).decode_utf8_lossy(),
+            false => Cow::Borrowed,
+        };
         if !path.is_empty() {
-            let decoded = |segment| percent_decode_str(segment).decode_utf8_lossy();
             segments.extend(path.split('/').map(decoded));
         }
         let (group, version, rest) = match &segments[..] {

@@ -308,7 +308,7 @@ impl ApiService {
         }
         match asked.route {
             Route::Malformed => Ok(Reply::text(StatusCode::BAD_REQUEST, "400 Bad Request")),
-            Route::Other(segments) => match self.introspect(segments).await {
+            Route::Other(segments) => match Box::pin(self.introspect(segments)).await {
                 Some(reply) => reply,
                 None => Ok(super::discovery::answer(
                     &self.way.shared.registry,

@@ -61,13 +61,16 @@ impl Shared {
 
     /// Takes up what the store has from an earlier server, before the first request: discovery shows it, too.
     pub(super) async fn restored(&self) -> Result<(), Status> {
-        let restore = || async {
-            self.registry.restore().await?;
-            let mut following = JoinSet::new();
-            if self.registry.is_shared() {
-                following.spawn(Arc::clone(&self.registry).follow_others());
-            }
-            Ok::<_, Status>(following)
+        // Requests that come later don't carry room for it.
+        let restore = || {
+            Box::pin(async {
+                self.registry.restore().await?;
+                let mut following = JoinSet::new();
+                if self.registry.is_shared() {
+                    following.spawn(Arc::clone(&self.registry).follow_others());
+                }
+                Ok::<_, Status>(following)
+            })
         };
         self.restored.get_or_try_init(restore).await?;
         Ok(())
@@ -76,10 +79,12 @@ impl Shared {
     /// Creates what every cluster has and starts the controllers, before the first request on a resource is served. A
     /// failure is the answer to that request; the next one tries again.
     pub(super) async fn ready(&self) -> Result<(), Status> {
-        let start = || async {
-            self.registry.bootstrap().await?;
-            let registry = Arc::clone(&self.registry);
-            Manager::start(registry, &self.controllers, &self.root_ca).await
+        let start = || {
+            Box::pin(async {
+                self.registry.bootstrap().await?;
+                let registry = Arc::clone(&self.registry);
+                Manager::start(registry, &self.controllers, &self.root_ca).await
+            })
         };
         self.manager.get_or_try_init(start).await?;
         Ok(())

@@ -3,7 +3,10 @@
 //! Stored bytes are canonical JSON without `metadata.resourceVersion`: the version is the store's revision, known
 //! only after the commit, and spliced in when the object is read.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
+use memchr::memmem::Finder;
 use serde_json::Value;
 
 use super::Stored;
@@ -157,7 +160,8 @@ fn version_position(bytes: &[u8]) -> Option<usize> {
         return sorted_version_position(bytes);
     }
     const METADATA: &[u8] = b"\"metadata\":{";
-    let mut at = memchr::memmem::find(bytes, METADATA)? + METADATA.len();
+    static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(METADATA));
+    let mut at = FINDER.find(bytes)? + METADATA.len();
     for member in BEFORE_VERSION {
         if bytes[at..].starts_with(member) {
             let start = at + member.len();

@@ -314,7 +314,7 @@ fn what_was_acknowledged_survives() {
         at: random.random_range(1..CALLS),
         lasts: match random.random_bool(0.5) {
             true => 1,
-            false => random.random_range(1..30),
+            false => random.random_range(1..10),
         },
         honest: true,
     });

@@ -159,7 +159,7 @@ const QUEUED_LEAST: f64 = 0.1;
 /// The first range, in times that the refused attempt has taken: from this…
 const FIRST_LEAST: f64 = 0.25;
 /// …to this, as that time is longer than usual, with this exponent.
-const FIRST_MOST: f64 = 4.0;
+const FIRST_MOST: f64 = 3.0;
 const FIRST_EXPONENT: f64 = 0.5;
 /// The longest range, in seconds.
 const LONGEST: f64 = 30.0;

@@ -77,6 +77,28 @@ pub(crate) fn build_example(
     Ok(path)
 }
 
+/// Builds the program of a package below `peers/`, which is apart from the workspace, for figures, and returns its path.
+pub(crate) fn build_peer(signals: &Signals, folder: &str, program: &str) -> Result<PathBuf> {
+    let manifest = workspace::root()
+        .join("peers")
+        .join(folder)
+        .join("Cargo.toml");
+    let target = workspace::target_dir()?.join("peers").join(folder);
+    if !target.exists() {
+        eprintln!("building {program} (the first time takes minutes)");
+    }
+    let [manifest, target] = [manifest, target].map(|path| path.display().to_string());
+    let what = [
+        "--locked",
+        "--manifest-path",
+        &manifest,
+        "--target-dir",
+        &target,
+    ];
+    let [path] = build(signals, "release", &what, [("bin", program)])?;
+    Ok(path)
+}
+
 fn build<const N: usize>(
     signals: &Signals,
     profile: &str,

@@ -1,7 +1,7 @@
 //! The Go programs in `peers/`: what there is, and how they are built.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -108,6 +108,20 @@ pub(crate) const FAKES_LOAD: Program = Program {
     package: "./fakes-load",
     kubernetes: false,
 };
+/// Has envtest start the reference control plane, and asks it something.
+pub(crate) const ENVTEST_START: Program = Program {
+    name: "envtest-start",
+    module: "controller-runtime",
+    package: "./envtest-start",
+    kubernetes: false,
+};
+/// What k3s has in the place of etcd.
+pub(crate) const KINE: Program = Program {
+    name: "kine",
+    module: "kine",
+    package: ".",
+    kubernetes: false,
+};
 /// Prints what apimachinery's `wait.Backoff` does.
 pub(crate) const CLIENT_GO_BACKOFF: Program = Program {
     name: "client-go-backoff",
@@ -177,6 +191,11 @@ impl Go {
         Ok(Self { command, output })
     }
 
+    /// The folder of the programs.
+    pub(crate) fn programs(&self) -> &Path {
+        &self.output
+    }
+
     /// The tool chain with `args`, in the folder of `module` below `peers/`.
     pub(crate) fn command(&self, module: &str, args: &[&str]) -> Command {
         let mut command = Command::new(&self.command);
@@ -226,7 +245,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [&Program; 12] = [
+    const ALL: [&Program; 14] = [
         &ETCD,
         &ETCD_LOAD,
         &KUBE_APISERVER,
@@ -237,6 +256,8 @@ mod tests {
         &CLIENT_GO_0_26,
         &CONTROLLER_RUNTIME,
         &FAKES_LOAD,
+        &ENVTEST_START,
+        &KINE,
         &CLIENT_GO_BACKOFF,
         &SCHEMA,
     ];

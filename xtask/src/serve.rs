@@ -39,7 +39,7 @@ impl Serve {
         })
     }
 
-    /// Starts a server that writes this kubeconfig once it answers, and returns at once.
+    /// Starts a server that makes this file once it answers, its kubeconfig or a socket, and returns at once.
     pub(crate) fn launch(name: &str, command: impl FnOnce(&Path) -> Command) -> Result<Self> {
         let dir = tempfile::tempdir().with_context(|| format!("creating a folder for {name}"))?;
         let kubeconfig = dir.path().join("kubeconfig");
@@ -54,8 +54,7 @@ impl Serve {
         })
     }
 
-    /// Waits until it answers, looking every `poll`: it writes its kubeconfig then. Returns how
-    /// long that took.
+    /// Waits until it answers, looking every `poll`: its file is there then. Returns how long that took.
     pub(crate) fn wait_ready(&mut self, signals: &Signals, poll: Duration) -> Result<Duration> {
         loop {
             if self.kubeconfig.exists() {
@@ -73,13 +72,13 @@ impl Serve {
             }
             if self.started.elapsed() >= READY_LIMIT {
                 let seconds = READY_LIMIT.as_secs();
-                bail!("{} wrote no kubeconfig within {seconds} s", self.name());
+                bail!("{} did not answer within {seconds} s", self.name());
             }
             thread::sleep(poll);
         }
     }
 
-    /// Path of its kubeconfig.
+    /// Path of its kubeconfig, or of what it makes instead.
     pub(crate) fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }

@@ -5,10 +5,12 @@ mod carriers;
 mod contention;
 mod figures;
 mod https;
+mod kine;
 mod load;
 mod machine;
 mod memory;
 mod page;
+mod peers;
 mod proxy;
 mod sections;
 mod spread;
@@ -24,10 +26,10 @@ use serde::de::DeserializeOwned;
 use self::figures::{Figures, Measured};
 use self::load::Client;
 use self::machine::Machine;
+use self::peers::Peers;
 use self::sections::{SECTIONS, Section, section};
 use self::subject::{Running, Subject};
 use crate::cargo::build_bench;
-use crate::peers::{FAKES_LOAD, Go};
 use crate::signals::{Signals, interruptible};
 use crate::workspace;
 
@@ -75,17 +77,8 @@ struct Bench<'a> {
     effort: Effort,
     optilock: PathBuf,
     load: Client<'a>,
-    /// Go's fakes, where there is a control plane.
-    fakes: Option<Client<'a>>,
-    /// Whether there is a control plane.
-    control_plane: bool,
+    peers: Peers<'a>,
 }
-
-/// What the program of the fakes calls them, and their columns.
-const FAKES: [(&str, &str); 2] = [
-    ("client-go", "client-go's fake"),
-    ("controller-runtime", "controller-runtime's fake"),
-];
 
 /// How much is done.
 #[derive(Clone, Copy, Debug)]
@@ -109,10 +102,39 @@ impl Effort {
     }
 }
 
-impl Bench<'_> {
+impl<'a> Bench<'a> {
+    /// Builds what is needed.
+    fn new(args: &Args, signals: &'a Signals) -> Result<Self> {
+        let [optilock, load] = build_bench(signals, &args.profile)?;
+        Ok(Self {
+            signals,
+            effort: Effort {
+                quick: args.quick,
+                rounds: if args.quick { 1 } else { args.rounds },
+                starts: if args.quick { 1 } else { 5 },
+            },
+            optilock,
+            load: Client::new(load, signals),
+            peers: Peers::build(args, signals)?,
+        })
+    }
+
+    /// Whether the figures are worth a page.
+    fn makes_pages(&self) -> bool {
+        !self.effort.quick && self.peers.control_plane
+    }
+
+    /// The figures of a section.
+    fn measure(&self, section: &Section) -> Result<Figures> {
+        let mut figures = Figures::default();
+        (section.run)(self, &mut figures)?;
+        Ok(figures)
+    }
+
     /// Those of them that there are.
     fn subjects(&self, wanted: &[Subject]) -> Vec<Subject> {
-        let there = |subject: &Subject| self.control_plane || *subject != Subject::ControlPlane;
+        let there =
+            |subject: &Subject| self.peers.control_plane || *subject != Subject::ControlPlane;
         wanted.iter().copied().filter(there).collect()
     }
 
@@ -153,24 +175,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 fn measure(args: &Args, signals: &Signals) -> Result<()> {
-    let rounds = if args.quick { 1 } else { args.rounds };
-    let starts = if args.quick { 1 } else { 5 };
-    let [optilock, load] = build_bench(signals, &args.profile)?;
-    let control_plane = !args.alone && has_go();
-    let fakes =
-        control_plane.then(|| anyhow::Ok(Client::new(Go::find()?.build(&FAKES_LOAD)?, signals)));
-    let bench = Bench {
-        signals,
-        effort: Effort {
-            quick: args.quick,
-            rounds,
-            starts,
-        },
-        optilock,
-        load: Client::new(load, signals),
-        fakes: fakes.transpose()?,
-        control_plane,
-    };
+    let bench = Bench::new(args, signals)?;
     let wanted: Vec<&Section> = match &args.sections[..] {
         [] => SECTIONS.iter().collect(),
         names => names.iter().filter_map(|name| section(name)).collect(),
@@ -178,23 +183,15 @@ fn measure(args: &Args, signals: &Signals) -> Result<()> {
     let machine = Machine::this(&args.profile, &workspace::target_dir()?);
     for section in wanted {
         eprintln!("==> {}", section.name);
-        let mut figures = Figures::default();
-        (section.run)(&bench, &mut figures)?;
+        let figures = bench.measure(section)?;
         print!("{}", page::tables(&figures));
         let machine = machine.clone();
-        if !args.quick && bench.control_plane {
+        if bench.makes_pages() {
             Measured { machine, figures }.save(section.name)?;
         }
     }
-    if args.quick || !bench.control_plane {
+    if !bench.makes_pages() {
         return Ok(());
     }
     page::write()
-}
-
-/// Whether the control plane can be had.
-fn has_go() -> bool {
-    Go::find()
-        .inspect_err(|error| eprintln!("the control plane is left out: {error:#}"))
-        .is_ok()
 }

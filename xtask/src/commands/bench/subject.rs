@@ -16,7 +16,7 @@ use crate::workspace;
 
 /// Pause between two looks for the kubeconfig: short beside what is measured, long enough to leave
 /// the server its processor.
-const POLL: Duration = Duration::from_micros(200);
+pub(super) const POLL: Duration = Duration::from_micros(200);
 
 /// A server on a port.
 #[derive(Clone, Copy, Debug, PartialEq)]

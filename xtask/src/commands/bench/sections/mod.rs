@@ -7,6 +7,7 @@ pub(super) mod requests;
 pub(super) mod scale;
 pub(super) mod start;
 pub(super) mod watch;
+mod writers;
 
 use anyhow::Result;
 

@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 
+use crate::commands::bench::Bench;
 use crate::commands::bench::figures::Figures;
 use crate::commands::bench::load::Load;
 use crate::commands::bench::subject::{Running, Subject};
-use crate::commands::bench::{Bench, FAKES};
 
 pub(in crate::commands::bench) const RATES: &str = "Requests a second";
 /// The row of the aims.
@@ -60,10 +60,9 @@ pub(super) fn run(bench: &Bench<'_>, figures: &mut Figures) -> Result<()> {
             let loads = bench.load.run(&format!("load --in-process {what}"))?;
             note(figures, Subject::Memory.name(), IN_PROCESS, loads);
         }
-        for (fake, column) in FAKES {
-            let Some(fakes) = &bench.fakes else { break };
-            let loads = fakes.run(&format!("{fake} {seconds} 1 16 64"))?;
-            note(figures, column, IN_PROCESS, loads);
+        for fake in &bench.peers.fakes {
+            let loads = fake.run(&format!("{seconds} 1 16 64"))?;
+            note(figures, fake.column, IN_PROCESS, loads);
         }
     }
     servers.into_iter().try_for_each(Running::stop)

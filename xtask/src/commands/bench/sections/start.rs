@@ -6,10 +6,10 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::Deserialize;
 
+use crate::commands::bench::Bench;
 use crate::commands::bench::figures::Figures;
 use crate::commands::bench::https::Https;
 use crate::commands::bench::subject::{Running, Subject};
-use crate::commands::bench::{Bench, FAKES};
 
 /// The tables.
 pub(in crate::commands::bench) const FIRST: &str = "Start";
@@ -31,7 +31,7 @@ const PATHS: [&str; 5] = [
 ];
 const REQUESTS: usize = 200;
 
-/// What a program says of its first answer in process.
+/// What a program says of its first answer.
 #[derive(Debug, Deserialize)]
 struct First {
     first_us: f64,
@@ -45,10 +45,14 @@ pub(super) fn run(bench: &Bench<'_>, figures: &mut Figures) -> Result<()> {
         for First { first_us } in bench.load.run("first")? {
             figures.add(FIRST, IN_PROCESS, Subject::Memory.name(), first_us / 1e3);
         }
-        for (fake, column) in FAKES {
-            let Some(fakes) = &bench.fakes else { break };
-            for First { first_us } in fakes.run(&format!("{fake} first"))? {
-                figures.add(FIRST, IN_PROCESS, column, first_us / 1e3);
+        if let Some(envtest) = &bench.peers.envtest {
+            for First { first_us } in envtest.start()? {
+                figures.add(FIRST, ANSWER, "envtest", first_us / 1e3);
+            }
+        }
+        for fake in &bench.peers.fakes {
+            for First { first_us } in fake.run("first")? {
+                figures.add(FIRST, IN_PROCESS, fake.column, first_us / 1e3);
             }
         }
     }

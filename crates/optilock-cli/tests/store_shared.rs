@@ -166,25 +166,29 @@ async fn write(
 /// Follows all objects from a version; all versions that were told, in their order, up to `last`.
 async fn follow(api: Api<Deployment>, mut from: u64, mut last: watch::Receiver<u64>) -> Vec<u64> {
     let mut seen = Vec::new();
-    let stream = api.watch(&WatchParams::default(), &from.to_string()).await;
-    let mut stream = std::pin::pin!(stream.unwrap());
     loop {
-        let wanted = *last.borrow_and_update();
-        if wanted != 0 && from >= wanted {
-            return seen;
-        }
-        let event = tokio::select! {
-            event = stream.next() => event.unwrap().unwrap(),
-            _ = last.changed() => continue,
-        };
-        match event {
-            WatchEvent::Added(object) | WatchEvent::Modified(object) => {
-                assert!(version(&object) > from, "{from}, then {object:?}");
-                from = version(&object);
-                seen.push(from);
+        let stream = api.watch(&WatchParams::default(), &from.to_string()).await;
+        let mut stream = std::pin::pin!(stream.unwrap());
+        // A watch ends after some minutes, and goes on as another one.
+        loop {
+            let wanted = *last.borrow_and_update();
+            if wanted != 0 && from >= wanted {
+                return seen;
             }
-            WatchEvent::Bookmark(_) => {}
-            other => panic!("{other:?}"),
+            let event = tokio::select! {
+                event = stream.next() => event,
+                _ = last.changed() => continue,
+            };
+            match event.transpose().unwrap() {
+                Some(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
+                    assert!(version(&object) > from, "{from}, then {object:?}");
+                    from = version(&object);
+                    seen.push(from);
+                }
+                Some(WatchEvent::Bookmark(_)) => {}
+                Some(other) => panic!("{other:?}"),
+                None => break,
+            }
         }
     }
 }

@@ -152,15 +152,9 @@ impl State {
             let held = tree.entries.get(&event.key);
             let made = event.value.as_ref().map(|value| (value, event.revision));
             let is_it = held.map(|(value, revision)| (value, *revision)) == made;
-            let key = Arc::clone(&event.key);
-            match &event.previous {
-                Some(Previous { value, revision }) => {
-                    tree.entries.insert(key, (value.clone(), *revision));
-                }
-                None => {
-                    tree.entries.remove(&key);
-                }
-            }
+            let before = event.previous.as_ref();
+            let before = before.map(|before| (before.value.clone(), before.revision));
+            tree.set(&event.key, before);
             tree.revision = event.revision - 1;
             is_it
         })
@@ -322,17 +316,21 @@ impl Tree {
 
     fn apply(&mut self, event: &Event) {
         self.revision = event.revision;
-        match &event.value {
-            Some(value) => {
-                let held = (value.clone(), event.revision);
-                let before = self.entries.insert(Arc::clone(&event.key), held);
-                if before.is_none() {
-                    self.census.add(&event.key, &self.entries);
+        let held = event.value.clone().map(|value| (value, event.revision));
+        self.set(&event.key, held);
+    }
+
+    /// Lets a key have this value and revision, or nothing.
+    fn set(&mut self, key: &Arc<str>, held: Option<(Bytes, u64)>) {
+        match held {
+            Some(held) => {
+                if self.entries.insert(Arc::clone(key), held).is_none() {
+                    self.census.add(key, &self.entries);
                 }
             }
             None => {
-                if self.entries.remove(&event.key).is_some() {
-                    self.census.remove(&event.key);
+                if self.entries.remove(key).is_some() {
+                    self.census.remove(key);
                 }
             }
         }

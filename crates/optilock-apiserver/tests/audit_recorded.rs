@@ -233,14 +233,17 @@ async fn record() {
     }
     let log = env::var("OPTILOCK_AUDIT_LOG").unwrap();
     let last = id(requests.len() - 1);
-    let events = loop {
-        let events = by_request(&fs::read_to_string(&log).unwrap());
-        let stages = events.get(&last).map_or(0, Vec::len);
-        if stages == 2 {
-            break events;
+    let written = async {
+        loop {
+            let events = by_request(&fs::read_to_string(&log).unwrap());
+            if events.get(&last).map_or(0, Vec::len) == 2 {
+                break events;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
     };
+    let events = tokio::time::timeout(Duration::from_secs(60), written).await;
+    let events = events.expect("the last event is written");
     let mut recording = String::new();
     for at in 0..requests.len() {
         for event in events.get(&id(at)).into_iter().flatten() {

@@ -121,8 +121,8 @@ const BURST: Law = Law {
     changes: 0.0,
     gain: 1.0,
     longest_window: f64::INFINITY,
-    growth: |losses| (0.13 * losses as f64).min(1.4),
-    shrinkage: 0.4,
+    growth: |losses| (0.02 * (losses as f64).powi(2)).min(1.4),
+    shrinkage: 0.5,
     age: 1.0,
     fixed: 0.2,
     shortest: 0.9,
@@ -159,8 +159,11 @@ const QUEUED_LEAST: f64 = 0.1;
 /// The first range, in times that the refused attempt has taken: from this…
 const FIRST_LEAST: f64 = 0.25;
 /// …to this, as that time is longer than usual, with this exponent.
-const FIRST_MOST: f64 = 3.0;
+const FIRST_MOST: f64 = 2.7;
 const FIRST_EXPONENT: f64 = 0.5;
+/// The first range of who was first in a crowd's queue, in times that its write has taken. It goes on,
+/// which the others of a burst don't.
+const FIRST_OF_CROWD: f64 = 4.0;
 /// The longest range, in seconds.
 const LONGEST: f64 = 30.0;
 /// Less than this isn't left of the range by any number of conflicts.
@@ -270,7 +273,7 @@ impl Steering {
             // We were first in a crowd's queue. The others sleep now: without this, who doesn't would
             // have the object to itself until they are back.
             self.first = None;
-            self.range = Some((FIRST_MOST * first).min(LONGEST));
+            self.range = Some((FIRST_OF_CROWD * first).min(LONGEST));
             return;
         }
         self.calm += seen.time;

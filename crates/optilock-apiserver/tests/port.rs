@@ -12,6 +12,7 @@ use common::{Api as InProcess, CONFIGMAPS, configmap};
 use futures::{StreamExt, TryStreamExt};
 use http::Request;
 use http_body_util::Empty;
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, PostParams, WatchEvent, WatchParams};
@@ -134,6 +135,76 @@ async fn heads_of_requests_are_bounded() {
             expected,
             "{fields} fields of {bytes} bytes"
         );
+    }
+}
+
+/// The same in HTTP/2, where nothing but the bytes is counted.
+#[tokio::test]
+async fn heads_of_requests_in_http2_are_bounded() {
+    let port = Port::open().await;
+    for (fields, bytes, expected) in [(300, 1, 200), (3, 100_000, 200), (12, 100_000, 431)] {
+        let stream = TokioIo::new(port.connect().await);
+        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream)
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        let mut request = Request::get("https://localhost/version")
+            .header("authorization", format!("Bearer {}", port.token));
+        for n in 0..fields {
+            request = request.header(format!("x-{n}"), "a".repeat(bytes));
+        }
+        let request = request.body(Empty::<Bytes>::new()).unwrap();
+        let answer = sender.send_request(request).await.unwrap();
+        assert_eq!(
+            answer.status(),
+            expected,
+            "{fields} fields of {bytes} bytes"
+        );
+    }
+}
+
+/// A frame of HTTP/2 (RFC 9113, section 4.1).
+fn frame(kind: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let head = [&length[1..], &[kind, 0], &stream.to_be_bytes()].concat();
+    [&head, payload].concat()
+}
+
+/// A head in HTTP/2 that says again and again that there is more of it is not listened to for ever, however little or much
+/// comes at a time, and others are served.
+#[tokio::test]
+async fn a_head_without_an_end_is_cut_off() {
+    const HEADERS: u8 = 1;
+    const SETTINGS: u8 = 4;
+    const CONTINUATION: u8 = 9;
+    const ENOUGH: usize = 256 << 20;
+    let port = Port::open().await;
+    // A field that stands for itself (RFC 7541, section 6.2.2): the name `a` and so many bytes, 127 and what follows.
+    let large = [&[0, 1, b'a', 127, 0x81, 0x7d][..], &[b'b'; 16_128]].concat();
+    for more in [&[][..], &[0, 1, b'a', 1, b'b'], &large] {
+        let mut stream = port.connect().await;
+        let begin = [
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+            frame(SETTINGS, 0, &[]),
+            // `:method: GET`.
+            frame(HEADERS, 1, &[0x82]),
+        ];
+        stream.write_all(&begin.concat()).await.unwrap();
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        // What the server says is taken, so that it isn't that on which it waits.
+        let reading = tokio::spawn(async move {
+            let mut said = Vec::new();
+            // A reset is a way to hang up.
+            let _ = reader.read_to_end(&mut said).await;
+        });
+        let more = frame(CONTINUATION, 1, more);
+        let mut sent = 0;
+        while sent < ENOUGH && writer.write_all(&more).await.is_ok() {
+            sent += more.len();
+        }
+        assert!(sent < ENOUGH, "{} bytes at a time are taken", more.len());
+        reading.await.unwrap();
+        assert_eq!(answer_to(&port, &port.get("/version")).await, 200);
     }
 }
 
@@ -311,11 +382,10 @@ async fn handshakes_are_not_waited_for_for_ever() {
 async fn a_watcher_that_has_vanished_is_found_out() {
     let server = Server::builder().controllers([]).build();
     let port = Port::of(&server, Limits::default()).await;
-    let (mut sender, mut connection) =
-        hyper::client::conn::http2::Builder::new(TokioExecutor::new())
-            .handshake::<_, Empty<Bytes>>(TokioIo::new(port.connect().await))
-            .await
-            .unwrap();
+    let (mut sender, mut connection) = http2::Builder::new(TokioExecutor::new())
+        .handshake::<_, Empty<Bytes>>(TokioIo::new(port.connect().await))
+        .await
+        .unwrap();
     let request = Request::get(format!("https://localhost{CONFIGMAPS}?watch=1"))
         .header("authorization", format!("Bearer {}", port.token))
         .body(Empty::new())

@@ -14,8 +14,8 @@ use common::{Api, CONFIGMAPS, configmap, version};
 use futures::future::join_all;
 use optilock_apiserver::Server;
 use optilock_apiserver::store::{
-    BackupError, Expected, OpenError, Range, ReadError, RedbStore, Retention, Store, back_up,
-    back_up_file,
+    BackupError, Entry, Expected, OpenError, Range, ReadError, RedbStore, Retention, Store,
+    back_up, back_up_file,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -267,6 +267,152 @@ async fn a_long_log_is_cut_off_and_nothing_is_lost() {
         lengths.push(fs::metadata(&path).unwrap().len());
     }
     assert!(lengths[7] < 2 * lengths[2], "it grows: {lengths:?}");
+}
+
+/// What a store holds, and the changes after a revision, each with what the key held before.
+#[derive(Debug, PartialEq)]
+struct Held {
+    revision: u64,
+    objects: Vec<(String, u64, Bytes)>,
+    changes: Vec<(u64, String, Option<Bytes>, Before)>,
+}
+
+type Before = Option<(u64, Bytes)>;
+
+impl Held {
+    async fn by(store: &RedbStore, after: u64) -> Self {
+        let everything = Range {
+            prefix: "/",
+            start: None,
+            limit: 0,
+            at: None,
+        };
+        let page = store.range(everything).await.unwrap();
+        let entry = |entry: Entry| (entry.key.to_string(), entry.revision, entry.value);
+        let mut changes = Vec::new();
+        let mut cursor = store.watch("/", after).unwrap();
+        while after + (changes.len() as u64) < page.revision {
+            for event in cursor.next().await.unwrap() {
+                let previous = event.previous.as_ref();
+                let previous = previous.map(|before| (before.revision, before.value.clone()));
+                let key = event.key.to_string();
+                changes.push((event.revision, key, event.value.clone(), previous));
+            }
+        }
+        Self {
+            revision: page.revision,
+            objects: page.entries.into_iter().map(entry).collect(),
+            changes,
+        }
+    }
+}
+
+/// Some keys of a store, written together.
+struct Crowd(Vec<String>);
+
+impl Crowd {
+    fn of(count: usize) -> Self {
+        Self((0..count).map(|number| format!("/{number:05}")).collect())
+    }
+
+    /// Makes them, or writes something else to them, or deletes them.
+    async fn write(&self, store: &RedbStore, value: impl Fn(&str) -> Option<Bytes>) {
+        let writes = self.0.iter().map(|key| {
+            let value = value(key);
+            async move {
+                let held = store.get(key).await.unwrap();
+                let expected = held.map_or(Expected::Absent, |e| Expected::Revision(e.revision));
+                store.commit(key, expected, value).await.unwrap()
+            }
+        });
+        join_all(writes).await;
+    }
+}
+
+/// A value of 1.5 kB.
+fn large(key: &str) -> Option<Bytes> {
+    Some(key.repeat(250).into())
+}
+
+/// After most objects were deleted, here and there, the next start makes the file small; objects, versions, and what a watch
+/// can go on from, stay.
+#[tokio::test]
+async fn a_start_makes_a_file_small_that_is_mostly_free() {
+    const KEPT: u64 = 300;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let length = || fs::metadata(&path).unwrap().len();
+    let short = Retention {
+        events: KEPT as usize,
+        ..Retention::default()
+    };
+    let all = Crowd::of(8000);
+    let most = all.0.iter().filter(|key| !key.ends_with('7'));
+    let most = Crowd(most.cloned().collect());
+
+    let store = RedbStore::open(&path, short).unwrap();
+    all.write(&store, large).await;
+    store.close().await;
+    drop(store);
+    let full = length();
+    let store = RedbStore::open(&path, short).unwrap();
+    assert_eq!(length(), full, "all of it is in use");
+    most.write(&store, |_| None).await;
+    let after = store.revision() - KEPT;
+    let held = Held::by(&store, after).await;
+    store.close().await;
+    drop(store);
+
+    let closed = length();
+    let store = RedbStore::open(&path, short).unwrap();
+    let small = length();
+    println!("{full} bytes, {closed} with a tenth of the objects, {small} after a start");
+    assert!(small * 4 < full, "{small} of {full} bytes");
+    assert!(Held::by(&store, after).await == held);
+    let forgotten = store.watch("/", after - 1);
+    assert!(
+        matches!(forgotten, Err(ReadError::Compacted { .. })),
+        "{forgotten:?}"
+    );
+    assert_eq!(put(&store, "/new", "1").await, held.revision + 1);
+
+    // So much that the log is cut off again.
+    for round in 0..5 {
+        let round = round.to_string();
+        let few = Crowd::of(500);
+        few.write(&store, |_| Some(round.clone().into())).await;
+    }
+    let after = store.revision() - KEPT;
+    let held = Held::by(&store, after).await;
+    drop(store);
+    let store = RedbStore::open(&path, short).unwrap();
+    assert!(Held::by(&store, after).await == held);
+}
+
+/// Where nothing is left, neither objects nor history, no version is used twice all the same.
+#[tokio::test]
+async fn a_file_that_is_made_small_goes_on_at_its_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let none = Retention {
+        events: 0,
+        ..Retention::default()
+    };
+    let all = Crowd::of(4000);
+    let store = RedbStore::open(&path, none).unwrap();
+    all.write(&store, large).await;
+    all.write(&store, |_| None).await;
+    let revision = store.revision();
+    assert_eq!(revision, 8001);
+    drop(store);
+    let before = fs::metadata(&path).unwrap().len();
+    for _ in 0..2 {
+        let store = RedbStore::open(&path, none).unwrap();
+        let held = Held::by(&store, revision).await;
+        assert_eq!((held.revision, held.objects.len()), (revision, 0));
+    }
+    let after = fs::metadata(&path).unwrap().len();
+    assert!(after * 4 < before, "{after} of {before} bytes");
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ pub(crate) enum Authentication {
     /// The caller is this process.
     InProcess,
     /// By the bearer token with this SHA-256 digest. The token itself is not kept.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "there are no ports"))]
     Token([u8; 32]),
 }
 

@@ -6,6 +6,7 @@ use tokio::sync::watch;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
     /// It answers.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "there are no ports"))]
     Serving,
     /// It still answers, but says that it is not ready, so that nobody new is sent to it.
     Leaving,

@@ -7,6 +7,8 @@
 mod requests;
 mod watches;
 
+#[cfg(target_os = "linux")]
+use std::sync::Once;
 use std::sync::OnceLock;
 
 use prometheus::core::Collector;
@@ -28,11 +30,15 @@ pub(crate) struct Metrics {
     registry: Registry,
     pub(crate) requests: Requests,
     pub(crate) watches: Watches,
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "there are no ports"))]
     pub(crate) handshake_errors: IntCounter,
     authentications: Authentications,
     executing: IntGaugeVec,
     waiting: IntGaugeVec,
     objects: IntGaugeVec,
+    /// Whether the process is among them.
+    #[cfg(target_os = "linux")]
+    process: Once,
 }
 
 /// How often somebody has said who they are. What never happened is not shown.
@@ -58,13 +64,6 @@ impl Metrics {
         let registry = Registry::new();
         register(&registry, Ok(audit.events.clone()));
         register(&registry, Ok(audit.errors.clone()));
-        #[cfg(target_os = "linux")]
-        {
-            let process = prometheus::process_collector::ProcessCollector::for_self();
-            if let Err(error) = registry.register(Box::new(process)) {
-                unreachable!("a metric that is there once: {error}");
-            }
-        }
         let counter = |name: &str, help: &str| register(&registry, IntCounter::new(name, help));
         let counters = |name: &str, help: &str, labels: &[&str]| {
             register(&registry, IntCounterVec::new(Opts::new(name, help), labels))
@@ -103,6 +102,8 @@ impl Metrics {
                 "Number of stored objects, by resource.",
                 &["group", "resource"],
             ),
+            #[cfg(target_os = "linux")]
+            process: Once::new(),
             registry,
         }
     }
@@ -143,6 +144,14 @@ impl Metrics {
     /// # Errors
     /// What the encoder says, which is never seen: a family without a metric is left out.
     pub(crate) fn write(&self) -> prometheus::Result<Vec<u8>> {
+        // Making these reads a good part of `/proc`: a server starts without.
+        #[cfg(target_os = "linux")]
+        self.process.call_once(|| {
+            let process = prometheus::process_collector::ProcessCollector::for_self();
+            if let Err(error) = self.registry.register(Box::new(process)) {
+                unreachable!("a metric that is there once: {error}");
+            }
+        });
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)

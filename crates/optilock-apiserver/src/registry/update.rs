@@ -83,7 +83,7 @@ impl Registry {
                     }
                 }
             };
-            let old = self.known(target, &current)?;
+            let (old, is_sound) = self.known(target, &current)?;
             let old = &*old;
             if !uid.is_empty() && uid != meta_str(old, "uid") {
                 let live = meta_str(old, "uid");
@@ -115,7 +115,7 @@ impl Registry {
                 _ => Lease::default(),
             };
             let replaced = self
-                .replace(target, part, new, old, &current, options)
+                .replace(target, part, new, (old, is_sound), &current, options)
                 .await;
             self.settle(lease, matches!(replaced, Ok(Some(_)))).await;
             // Somebody was faster: the loop reads again. Whether that is a conflict is for the version to say.
@@ -128,18 +128,18 @@ impl Registry {
         }
     }
 
-    /// The object that is stored, in the version in which the engine holds it.
-    fn known(&self, target: &Target, current: &Stored) -> Result<Arc<Value>, Status> {
+    /// The object that is stored, in the version in which the engine holds it, and whether this server has found it to keep all rules.
+    fn known(&self, target: &Target, current: &Stored) -> Result<(Arc<Value>, bool), Status> {
         let read = || codec::decode_held(&target.resource, current).map(Arc::new);
         let Some(known) = self.recent.get(&target.key(), current.revision) else {
-            return read();
+            return Ok((read()?, false));
         };
         #[cfg(debug_assertions)]
         debug_assert_eq!(Ok(&known), read().as_ref());
-        Ok(known)
+        Ok((known, true))
     }
 
-    /// Keeps an object that was written for the next who writes it.
+    /// Keeps an object that was written, and so keeps all rules, for the next who writes it.
     fn remember(&self, target: &Target, stored: &Stored, mut object: Value) {
         // Numbers of custom resources, and of the schemas of theirs, are not read back as they were written: 1.0 as 1.
         if target.resource.custom.is_none() && !custom::is_definition(&target.resource) {
@@ -156,13 +156,13 @@ impl Registry {
         target: &Target,
         part: Part,
         mut new: Value,
-        old: &Value,
+        (old, is_sound): (&Value, bool),
         current: &Stored,
         options: &WriteOptions,
     ) -> Result<Option<Stored>, Status> {
         let resource = &*target.resource;
         let mut told = Vec::new();
-        let valid = validate::on_update(resource, part, &new, old, &mut told);
+        let valid = validate::on_update(resource, part, &new, (old, is_sound), &mut told);
         options.told.set(told);
         valid?;
         self.admit_update(target, part, old).await?;

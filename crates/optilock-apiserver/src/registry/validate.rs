@@ -93,13 +93,18 @@ pub(super) fn on_update(
     resource: &Resource,
     part: Part,
     new: &Value,
-    old: &Value,
+    (old, is_sound): (&Value, bool),
     told: &mut Vec<String>,
 ) -> Result<(), Status> {
     let Some(ty) = resource.held_type() else {
         return Ok(());
     };
-    let mut problems = validation::validate_update(&resource.api, ty, new, old);
+    let mut problems = validation::validate_update(&resource.api, ty, new, old, is_sound);
+    debug_assert_eq!(
+        problems,
+        validation::validate_update(&resource.api, ty, new, old, false),
+        "what is as it was has nothing new wrong with it"
+    );
     let (group, plural) = (&*resource.api.group, &*resource.api.plural);
     for (_, _, _, judge) in BY_PART
         .iter()

@@ -7,6 +7,8 @@ use super::table;
 
 /// What most names of types begin with; rows leave it out.
 const COMMON: &str = "io.k8s.api.";
+/// What the other names begin with, which rows have whole.
+const COMMON_ROOT: &str = "io.k8s.";
 
 /// A table that names types, in which a walk finds the rows of a type without looking at its name.
 #[derive(Debug)]
@@ -51,5 +53,8 @@ impl<R> ByType<R> {
 }
 
 fn row_of(name: &str) -> Option<u16> {
-    table::row_named(name).or_else(|| table::row_named(&format!("{COMMON}{name}")))
+    match name.starts_with(COMMON_ROOT) {
+        true => table::row_named(name),
+        false => table::row_named(&[COMMON, name].concat()),
+    }
 }

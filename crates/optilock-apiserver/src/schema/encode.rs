@@ -15,7 +15,11 @@ pub(super) fn encode_struct(ty: &StructType, object: &Map<String, Value>, out: &
     let mut first = true;
     for (at, value) in members {
         let field = &ty.fields[at];
-        key(&field.json, &mut first, out);
+        if ty.row.is_some() {
+            plain_key(&field.json, &mut first, out);
+        } else {
+            key(&field.json, &mut first, out);
+        }
         encode(&field.shape, value, out);
     }
     out.push(b'}');
@@ -104,6 +108,17 @@ fn key(name: &str, first: &mut bool, out: &mut Vec<u8>) {
     }
     string(name, out);
     out.push(b':');
+}
+
+/// The same for the name of a field of a Go struct, in which nothing is to be escaped.
+fn plain_key(name: &str, first: &mut bool, out: &mut Vec<u8>) {
+    let begin: &[u8] = match std::mem::replace(first, false) {
+        true => b"\"",
+        false => b",\"",
+    };
+    out.extend_from_slice(begin);
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
 }
 
 /// Bytes that may be, or begin, something to be escaped.

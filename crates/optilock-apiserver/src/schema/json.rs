@@ -196,15 +196,9 @@ impl<'a> Parser<'a> {
         let mut start = self.at;
         let mut owned: Option<String> = None;
         loop {
-            let mut rest = self.body[self.at..].iter();
-            let plain = rest.position(|byte| ENDS[usize::from(*byte)]);
-            let Some(plain) = plain else {
-                self.at = self.body.len();
-                return Err(self.unexpected("in string literal"));
-            };
-            self.at += plain;
-            match self.body[self.at] {
-                b'"' => {
+            self.at += plain(&self.body[self.at..]);
+            match self.peek() {
+                Some(b'"') => {
                     let rest = self.part(start);
                     self.at += 1;
                     return Ok(match owned {
@@ -212,7 +206,7 @@ impl<'a> Parser<'a> {
                         Some(text) => Cow::Owned(text + &rest),
                     });
                 }
-                b'\\' => {
+                Some(b'\\') => {
                     let text = owned.get_or_insert_default();
                     text.push_str(&self.part(start));
                     let escaped = self.escape()?;
@@ -288,16 +282,28 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Bytes that end the plain part of a string.
-const ENDS: [bool; 256] = {
-    let mut ends = [false; 256];
-    let mut byte = 0;
-    while byte < ends.len() {
-        ends[byte] = matches!(byte as u8, b'"' | b'\\' | 0..0x20);
-        byte += 1;
+/// How many bytes there are before the first that ends the plain part of a string: a quote, a backslash, a control character.
+///
+/// It looks at eight bytes at a time. In such a word a byte below `n` borrows when `n` is taken from each of them; the lowest that did is
+/// one, whatever the bytes above it seem to be.
+fn plain(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    let below = |word: u64, n: u8| word.wrapping_sub(ONES * u64::from(n)) & !word & HIGH;
+    let is = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let mut at = 0;
+    while let Some(word) = bytes[at..].first_chunk() {
+        let word = u64::from_le_bytes(*word);
+        let ends = is(word, b'"') | is(word, b'\\') | below(word, b' ');
+        if ends != 0 {
+            return at + ends.trailing_zeros() as usize / 8;
+        }
+        at += size_of::<u64>();
     }
-    ends
-};
+    let mut rest = bytes[at..].iter();
+    let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..b' ');
+    rest.position(ends).map_or(bytes.len(), |rest| at + rest)
+}
 
 /// Appends bytes that should be UTF-8; each byte that is not becomes U+FFFD.
 pub(super) fn push_lossy(text: &mut String, mut bytes: &[u8]) {
@@ -369,6 +375,27 @@ mod tests {
             ),
         ] {
             assert_eq!(error(body), expected, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn the_plain_part_of_a_string_ends_with_the_first_byte_that_is_not() {
+        for length in 0..20 {
+            let mut text = vec![b'a'; length];
+            assert_eq!(plain(&text), length);
+            for at in 0..length {
+                for byte in 0..=u8::MAX {
+                    // What follows may be anything, and a borrow goes on from byte to byte.
+                    for next in [b'a', b'!', b'#', b']', b'"', 0, 0x80, 0xff] {
+                        text.fill(next);
+                        text[..at].fill(0x80 | b'"');
+                        text[at] = byte;
+                        let ends = |byte: &u8| [b'"', b'\\'].contains(byte) || *byte < 0x20;
+                        let expected = text.iter().position(ends).unwrap_or(length);
+                        assert_eq!(plain(&text), expected, "{text:?}");
+                    }
+                }
+            }
         }
     }
 

@@ -153,6 +153,13 @@ impl EventLog {
         self.head.subscribe()
     }
 
+    /// All changes that are kept, newest last.
+    #[cfg(feature = "redb")]
+    pub(super) fn all(&self) -> Vec<Arc<Event>> {
+        let window = self.window.read();
+        window.after(window.compacted).map(Arc::clone).collect()
+    }
+
     /// The changes after a revision, newest last.
     pub(super) fn since(&self, after: u64) -> Result<Vec<Arc<Event>>, ReadError> {
         let window = self.window.read();

@@ -167,6 +167,29 @@ impl State {
         one.revision == other.revision && one.entries == other.entries
     }
 
+    /// The changes that readers can still ask for, newest last.
+    #[cfg(feature = "redb")]
+    pub(super) fn history(&self) -> Vec<Arc<Event>> {
+        self.log.all()
+    }
+
+    /// How much all of it is: keys and values, those of the changes that readers can still ask for too.
+    #[cfg(feature = "redb")]
+    pub(super) fn bytes(&self) -> u64 {
+        let tree = self.tree.read();
+        let entries = tree.entries.iter();
+        let present: usize = entries
+            .map(|(key, (value, _))| key.len() + value.len())
+            .sum();
+        let change = |event: &Arc<Event>| {
+            let value = event.value.as_ref().map_or(0, Bytes::len);
+            let previous = event.previous.as_ref();
+            event.key.len() + value + previous.map_or(0, |previous| previous.value.len())
+        };
+        let past: usize = self.log.all().iter().map(change).sum();
+        (present + past) as u64
+    }
+
     /// Puts another state in the place of this one. What happened in between is not known: cursors from before are of no
     /// use any more.
     #[cfg(feature = "etcd")]
@@ -372,5 +395,39 @@ fn event(
         key,
         value,
         previous,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So many keys that they are counted by stretches: what comes and goes is seen in how many are behind a page.
+    #[test]
+    fn what_is_behind_a_page_is_counted() {
+        const MANY: usize = 3000;
+        let state = State::empty(Retention::default());
+        let key = |number: usize| format!("/{number:05}");
+        let value = || Some(Bytes::from_static(b"1"));
+        let mut revisions = Vec::new();
+        for number in 0..MANY {
+            let made = state.commit(&key(number), Expected::Absent, value());
+            revisions.push(made.unwrap());
+        }
+        let behind_the_first = || {
+            let range = Range {
+                prefix: "/",
+                start: None,
+                limit: 1,
+                at: None,
+            };
+            state.range(&range).unwrap().remaining
+        };
+        assert_eq!(behind_the_first(), MANY - 1);
+        for number in (0..MANY).filter(|number| number % 3 != 0) {
+            let expected = Expected::Revision(revisions[number]);
+            state.commit(&key(number), expected, None).unwrap();
+        }
+        assert_eq!(behind_the_first(), MANY / 3 - 1);
     }
 }

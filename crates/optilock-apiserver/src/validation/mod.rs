@@ -55,7 +55,7 @@ pub(crate) fn validate_create(resource: &Resource, ty: &TypeRef, object: &Value)
     let name = name_rule(resource, ty);
     let mut errors = ErrorList::new();
     metadata::of_kind(metadata(object), &name, &mut errors);
-    content(ty, object, &mut errors);
+    content(ty, object, None, &mut errors);
     if errors.is_empty() {
         metadata::generic(metadata(object), &mut errors);
     }
@@ -65,12 +65,14 @@ pub(crate) fn validate_create(resource: &Resource, ty: &TypeRef, object: &Value)
 /// What is wrong with an object of type `ty` that is to replace `old`.
 ///
 /// Both are in the same version. The system fields have been restored; `resourceVersion` and
-/// `managedFields` are not looked at.
+/// `managedFields` are not looked at. An old object that is known to be sound, because this program found nothing wrong
+/// with it, vouches for what is the same in the new one.
 pub(crate) fn validate_update(
     resource: &Resource,
     ty: &TypeRef,
     new: &Value,
     old: &Value,
+    is_old_sound: bool,
 ) -> ErrorList {
     let name = name_rule(resource, ty);
     let mut errors = ErrorList::new();
@@ -82,7 +84,7 @@ pub(crate) fn validate_update(
     if name.on_update == OnUpdate::Both {
         metadata::of_kind(metadata(new), &name, &mut errors);
     }
-    content(ty, new, &mut errors);
+    content(ty, new, is_old_sound.then_some(old), &mut errors);
     updates::check(ty, new, old, &mut errors);
     errors
 }
@@ -106,11 +108,12 @@ fn name_rule(resource: &Resource, ty: &TypeRef) -> NameRule {
     names::name_rule(&resource.group, &resource.plural)
 }
 
-/// All but the metadata.
-fn content(ty: &TypeRef, object: &Value, errors: &mut ErrorList) {
+/// All but the metadata, and but for what is as in an object that is sound.
+fn content(ty: &TypeRef, object: &Value, sound: Option<&Value>, errors: &mut ErrorList) {
     if let Value::Object(members) = object {
         let path = &Path::ROOT;
-        walk::walk(ty, &Scope { members, path }, errors);
+        let sound = sound.and_then(Value::as_object);
+        walk::walk(ty, &Scope { members, path }, sound, errors);
     }
 }
 

@@ -139,7 +139,7 @@ fn updates_are_judged_like_the_api_server_does() {
             old["metadata"]["deletionGracePeriodSeconds"] = 0.into();
         }
         let new = prepared(&changed(old.clone(), &case));
-        let errors = validate_update(resource, &ty, &new, &old);
+        let errors = validate_update(resource, &ty, &new, &old, false);
         assert_eq!(message(&old, &errors), text(&case, "message"), "{case}");
         assert_eq!(json!(errors.len()), case["causes"], "causes of {case}");
     }
@@ -213,7 +213,7 @@ fn an_object_without_anything_is_refused_and_not_more() {
         ] {
             let errors = validate_create(resource, &ty, &object);
             assert!(!errors.is_empty(), "{}", resource.plural);
-            validate_update(resource, &ty, &object, &Value::Object(Map::new()));
+            validate_update(resource, &ty, &object, &Value::Object(Map::new()), false);
         }
     }
 }

@@ -75,14 +75,20 @@ pub(super) enum Rule {
     Run(fn(&Scope<'_>, &mut ErrorList)),
 }
 
-/// Applies the rules of a struct and of all that is in it.
-pub(super) fn walk(ty: &StructType, scope: &Scope<'_>, errors: &mut ErrorList) {
+/// Applies the rules of a struct and of all that is in it, but for what is as in `sound`: the same struct of an object that keeps
+/// all rules. A rule knows nothing but the struct that it is of, so it would find nothing there.
+pub(super) fn walk(
+    ty: &StructType,
+    scope: &Scope<'_>,
+    sound: Option<&Map<String, Value>>,
+    errors: &mut ErrorList,
+) {
     let rules = rules::RULES.of(ty);
     for rule in rules {
         match rule {
             Rule::Into(name) => {
                 if let Some(field) = ty.field(name) {
-                    into(field, scope, errors);
+                    into(field, scope, sound, errors);
                 }
             }
             rule => apply(rule, scope, errors),
@@ -91,35 +97,53 @@ pub(super) fn walk(ty: &StructType, scope: &Scope<'_>, errors: &mut ErrorList) {
     for field in ty.holding_structs() {
         let earlier = |rule: &Rule| matches!(rule, Rule::Into(name) if **name == *field.json);
         if !rules.iter().any(earlier) {
-            into(field, scope, errors);
+            into(field, scope, sound, errors);
         }
     }
 }
 
-fn into(field: &Field, scope: &Scope<'_>, errors: &mut ErrorList) {
+fn into(
+    field: &Field,
+    scope: &Scope<'_>,
+    sound: Option<&Map<String, Value>>,
+    errors: &mut ErrorList,
+) {
     if let Some(value) = scope.get(&field.json) {
-        value_of(&field.shape, value, &scope.path.child(&field.json), errors);
+        let sound = sound.and_then(|sound| sound.get(&*field.json));
+        if sound != Some(value) {
+            let path = scope.path.child(&field.json);
+            value_of(&field.shape, value, &path, sound, errors);
+        }
     } else if let Shape::Struct(inner) = &field.shape
         && !field.pointer
     {
         // A struct that is held by value is there even if nobody mentions it.
         let path = &scope.path.child(&field.json);
         let members = &Map::new();
-        walk(inner, &Scope { members, path }, errors);
+        walk(inner, &Scope { members, path }, None, errors);
     }
 }
 
-fn value_of(shape: &Shape, value: &Value, path: &Path<'_>, errors: &mut ErrorList) {
+fn value_of(
+    shape: &Shape,
+    value: &Value,
+    path: &Path<'_>,
+    sound: Option<&Value>,
+    errors: &mut ErrorList,
+) {
     match (shape, value) {
-        (Shape::Struct(ty), Value::Object(members)) => walk(ty, &Scope { members, path }, errors),
+        (Shape::Struct(ty), Value::Object(members)) => {
+            let sound = sound.and_then(Value::as_object);
+            walk(ty, &Scope { members, path }, sound, errors);
+        }
         (Shape::List(item) | Shape::WrappedList(item), Value::Array(items)) => {
             for (at, value) in items.iter().enumerate() {
-                value_of(item, value, &path.index(at), errors);
+                value_of(item, value, &path.index(at), None, errors);
             }
         }
         (Shape::Map(item), Value::Object(members)) => {
             for (key, value) in members {
-                value_of(item, value, &path.key(key), errors);
+                value_of(item, value, &path.key(key), None, errors);
             }
         }
         _ => {}

@@ -70,6 +70,22 @@ impl Disk {
         })))
     }
 
+    /// A disk on which nothing goes wrong.
+    pub fn healthy(content: Vec<u8>) -> Self {
+        let never = Plan {
+            fault: Fault::PowerLoss,
+            at: u64::MAX,
+            lasts: 0,
+            honest: true,
+        };
+        Self::new(content, never, 0)
+    }
+
+    /// Calls so far that change something.
+    pub fn calls(&self) -> u64 {
+        self.0.lock().calls
+    }
+
     /// What is on the disk when the machine starts again: what was synced, and of the rest some, in any order, the last
     /// of it torn.
     pub fn after_power_loss(&self) -> Vec<u8> {

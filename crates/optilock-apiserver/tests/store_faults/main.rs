@@ -38,6 +38,12 @@ const FOREVER: Retention = Retention {
     events: usize::MAX,
 };
 
+/// What is soon forgotten.
+const LITTLE: Retention = Retention {
+    age: Duration::MAX,
+    events: 100,
+};
+
 /// What writers and watchers know of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Known {
@@ -261,14 +267,7 @@ async fn case(seed: u64, plan: &dyn Fn(&mut StdRng) -> Plan) -> Result<(), Strin
             content.clear();
         }
     }
-    let healthy = Plan {
-        fault: Fault::PowerLoss,
-        at: u64::MAX,
-        lasts: 0,
-        honest: true,
-    };
-    let disk = Disk::new(content, healthy, 0);
-    let store = RedbStore::with_backend(disk, FOREVER).map_err(text)?;
+    let store = RedbStore::with_backend(Disk::healthy(content), FOREVER).map_err(text)?;
     compare(&store, &outside).await?;
     let newest = outside.certain.last_key_value().map_or(0, |last| *last.0);
     let next = store.commit("/new", Expected::Absent, Some(outside.value()));
@@ -320,6 +319,97 @@ fn what_was_acknowledged_survives() {
     });
     println!("{cases} cases, {} don't hold", failed.len());
     assert!(failed.is_empty(), "{failed:#?}");
+}
+
+/// A file that is mostly free, with little history: what is in it, and its bytes.
+async fn mostly_free() -> (BTreeMap<String, (u64, Bytes)>, Vec<u8>) {
+    let disk = Disk::healthy(Vec::new());
+    let store = RedbStore::with_backend(disk.clone(), LITTLE).unwrap();
+    let value = Bytes::from("x".repeat(3000));
+    let keys: Vec<_> = (0..2000).map(|at| format!("/m/{at:04}")).collect();
+    let made = keys
+        .iter()
+        .map(|key| store.commit(key, Expected::Absent, Some(value.clone())));
+    let made = join_all(made).await.into_iter().map(Result::unwrap);
+    let (kept, deleted): (Vec<_>, Vec<_>) = keys.iter().zip(made).partition(|(_, at)| at % 16 == 0);
+    let deletions = deleted
+        .iter()
+        .map(|(key, at)| store.commit(key, Expected::Revision(*at), None));
+    for deleted in join_all(deletions).await {
+        deleted.unwrap();
+    }
+    store.close().await;
+    let kept = kept
+        .into_iter()
+        .map(|(key, at)| (key.clone(), (at, value.clone())));
+    (kept.collect(), disk.after_restart())
+}
+
+/// A start that makes a file small and is cut short by a fault, at any call: nothing is lost by it.
+#[tokio::test]
+async fn a_file_that_is_made_small_on_a_bad_disk_is_whole() {
+    const LATE: &str = "/late";
+    let cases = number("OPTILOCK_SOAK_UPDATES").unwrap_or(60).div_ceil(2);
+    let first = number("OPTILOCK_SOAK_SEED").unwrap_or(1);
+    let (kept, content) = mostly_free().await;
+    let disk = Disk::healthy(content.clone());
+    let revision = RedbStore::with_backend(disk.clone(), LITTLE)
+        .unwrap()
+        .revision();
+    let (calls, small) = (disk.calls(), disk.after_restart().len());
+    assert!(small * 2 < content.len(), "{small} of {}", content.len());
+    let (mut cut, mut went_on) = (0, 0);
+    for seed in first..first + cases {
+        let mut random = StdRng::seed_from_u64(seed);
+        let fault = match random.random_range(0..3) {
+            0 => Fault::Error(ErrorKind::StorageFull),
+            1 => Fault::Error(ErrorKind::Other),
+            _ => Fault::PowerLoss,
+        };
+        let plan = Plan {
+            fault,
+            at: random.random_range(1..calls),
+            lasts: random.random_range(1..4),
+            honest: true,
+        };
+        let disk = Disk::new(content.clone(), plan, random.random());
+        let mut acknowledged = None;
+        match RedbStore::with_backend(disk.clone(), LITTLE) {
+            Ok(store) => {
+                let written = store.commit(LATE, Expected::Absent, Some("late".into()));
+                acknowledged = written.await.ok();
+                went_on += u32::from(fault != Fault::PowerLoss);
+            }
+            Err(OpenError::Io { .. }) => cut += 1,
+            Err(error) => panic!("seed {seed}: {error}"),
+        }
+        let content = match fault {
+            Fault::Error(_) if random.random_bool(0.5) => disk.after_restart(),
+            _ => disk.after_power_loss(),
+        };
+        let store = RedbStore::with_backend(Disk::healthy(content), LITTLE).unwrap();
+        let range = Range {
+            prefix: "/",
+            start: None,
+            limit: 0,
+            at: None,
+        };
+        let page = store.range(range).await.unwrap();
+        let held = page.entries.into_iter();
+        let mut held: BTreeMap<_, _> = held
+            .map(|entry| (entry.key.to_string(), (entry.revision, entry.value)))
+            .collect();
+        let late = held.remove(LATE).map(|(at, _)| at);
+        assert!(
+            acknowledged.is_none() || late == acknowledged,
+            "seed {seed}: {late:?} instead of {acknowledged:?}"
+        );
+        assert!(held == kept, "seed {seed}: {} objects", held.len());
+        assert!(page.revision >= revision, "seed {seed}: {}", page.revision);
+        store.watch("/", revision - 10).unwrap();
+    }
+    println!("{cases} starts on a bad disk: {cut} were cut short, {went_on} went on");
+    assert!(cut > 0 && went_on > 0);
 }
 
 /// Without syncs the same cases fail: these tests can tell.

@@ -79,6 +79,7 @@ pub(super) struct Load {
 
 impl Flow {
     /// So many places for reads and for writes, 0 is no limit, of those who are in the crowd.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "there are no ports"))]
     pub(crate) fn new(reads: usize, writes: usize, crowd: Crowd) -> Self {
         let lane = |places| (places > 0).then(|| Lane::new(places));
         let lanes = [lane(reads), lane(writes)];

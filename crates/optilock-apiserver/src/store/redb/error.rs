@@ -3,7 +3,9 @@
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
-use redb::{CommitError, DatabaseError, StorageError, TableError, TransactionError};
+use redb::{
+    CommitError, CompactionError, DatabaseError, StorageError, TableError, TransactionError,
+};
 
 use super::super::{Fault, ReadError};
 
@@ -85,6 +87,8 @@ pub(super) enum FileError {
     #[error(transparent)]
     Commit(#[from] CommitError),
     #[error(transparent)]
+    Compaction(#[from] CompactionError),
+    #[error(transparent)]
     Database(#[from] DatabaseError),
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -98,6 +102,7 @@ impl FileError {
             | Self::Table(TableError::Storage(StorageError::Io(error)))
             | Self::Transaction(TransactionError::Storage(StorageError::Io(error)))
             | Self::Commit(CommitError::Storage(StorageError::Io(error)))
+            | Self::Compaction(CompactionError::Storage(StorageError::Io(error)))
             | Self::Database(DatabaseError::Storage(StorageError::Io(error)))
             | Self::Io(error) => Some(error),
             _ => None,

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use redb::backends::FileBackend;
 use redb::{
-    Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend,
+    Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend, Table,
     TableDefinition, TableError,
 };
 use tempfile::NamedTempFile;
@@ -22,10 +22,11 @@ use super::error::{FileError, OpenError};
 use super::journal::Journal;
 
 /// Key to the revision of its last change, and the value: as it was at some time before the end of the log.
-const OBJECTS: TableDefinition<'_, &str, (u64, &[u8])> = TableDefinition::new("objects");
+pub(super) const OBJECTS: TableDefinition<'_, &str, (u64, &[u8])> = TableDefinition::new("objects");
 
 /// The first revision of some consecutive ones to when they were made (milliseconds since 1970), and what they changed.
-const LOG: TableDefinition<'_, u64, (u64, Vec<LoggedType>)> = TableDefinition::new("log");
+pub(super) const LOG: TableDefinition<'_, u64, (u64, Vec<LoggedType>)> =
+    TableDefinition::new("log");
 
 /// A change: the key, the new value (none for a deletion), the revision of what the key held before (0 for
 /// nothing), and the value of that, if no change before in the log has it.
@@ -39,12 +40,12 @@ type LoggedType = (
 type Logged<'a> = (&'a str, Option<&'a [u8]>, u64, Option<&'a [u8]>);
 
 /// Numbers about the file itself.
-const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
 /// In [`META`]: the format, by which later versions know what they read.
 const FORMAT: &str = "format";
 /// In [`META`]: the revision before the first that is logged.
-const REVISION: &str = "revision";
+pub(super) const REVISION: &str = "revision";
 /// In [`META`]: the file is a copy that no server has used.
 const COPY: &str = "copy";
 
@@ -63,8 +64,8 @@ const CACHE_BYTES: usize = 64 << 20;
 /// An open file.
 pub(super) struct File {
     path: PathBuf,
-    device: Device,
-    database: Database,
+    pub(super) device: Device,
+    pub(super) database: Database,
 }
 
 impl fmt::Debug for File {
@@ -346,15 +347,7 @@ impl File {
                 }
             }
             if !upkeep.settle.is_empty() {
-                let mut objects = transaction.open_table(OBJECTS)?;
-                for key in &upkeep.settle {
-                    match state.get(key) {
-                        Some(entry) => {
-                            objects.insert(&**key, (entry.revision, &entry.value[..]))?
-                        }
-                        None => objects.remove(&**key)?,
-                    };
-                }
+                settle(&mut transaction.open_table(OBJECTS)?, &upkeep.settle, state)?;
             }
             Ok(transaction)
         };
@@ -447,7 +440,23 @@ impl Failed {
     }
 }
 
-fn logged(event: &Event, carries: bool) -> Logged<'_> {
+/// Brings the rows of these keys up to date.
+pub(super) fn settle(
+    objects: &mut Table<'_, &str, (u64, &[u8])>,
+    keys: &[Arc<str>],
+    state: &State,
+) -> Result<(), FileError> {
+    for key in keys {
+        match state.get(key) {
+            Some(entry) => objects.insert(&**key, (entry.revision, &entry.value[..]))?,
+            None => objects.remove(&**key)?,
+        };
+    }
+    Ok(())
+}
+
+/// A change as a row of the log has it, with what its key held before if it carries that.
+pub(super) fn logged(event: &Event, carries: bool) -> Logged<'_> {
     let previous = event.previous.as_ref();
     let replaced = previous.map_or(0, |previous| previous.revision);
     let carried = previous

@@ -53,6 +53,11 @@ impl Journal {
         }
     }
 
+    /// The keys whose rows may not show what the log tells of them.
+    pub(super) fn into_behind(self) -> Vec<Arc<str>> {
+        self.behind
+    }
+
     /// Takes note of a group, which is written next. Readers have forgotten what was changed up to `compacted`.
     pub(super) fn next(&mut self, group: &[Event], compacted: u64) -> Upkeep {
         if let Some(first) = group.first()

@@ -5,6 +5,7 @@
 //! cost of a sync. A commit is acknowledged, and visible, when its group is on the disk.
 
 mod backup;
+mod compaction;
 mod device;
 mod error;
 mod file;
@@ -21,6 +22,7 @@ use ::redb::StorageBackend;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use self::compaction::compacted;
 use self::file::{File, Loaded};
 use self::writer::Writer;
 use super::state::State;
@@ -60,7 +62,8 @@ pub struct RedbStore {
 impl RedbStore {
     /// Opens the store in a file, which is made when there is none. One process at a time can have it open.
     ///
-    /// Takes as long as reading the file does: everything is loaded, and checked.
+    /// Takes as long as reading the file does: everything is loaded, and checked. A file that is mostly free, because
+    /// much was deleted, is made small.
     ///
     /// # Errors
     /// When the file can't be opened, is in use, is damaged, or is none of this program's. It is then left as it is.
@@ -82,7 +85,7 @@ impl RedbStore {
     fn over(file: File, retention: Retention) -> Result<Self, OpenError> {
         file.adopt()?;
         let loaded = file.load(retention)?;
-        let Loaded { state, journal } = loaded;
+        let (file, Loaded { state, journal }) = compacted(file, loaded)?;
         let state = Arc::new(state);
         Ok(Self {
             writer: Writer::start(file, journal, Arc::clone(&state))?,

@@ -6,7 +6,7 @@ use optilock::Backoff;
 
 use crate::{
     Change, Leg, Plan, RetryOnConflict, SimulateError, Strategy, Until, Workload,
-    history::{Operation, Outcome, Record, Verb},
+    history::{Operation, Outcome, Verb},
     named, simulate,
 };
 
@@ -199,14 +199,7 @@ fn expect(
             sum.p50_ns += latency.p50_ns;
             sum.p99_ns += latency.p99_ns;
         }
-        let operations = history
-            .records
-            .iter()
-            .filter_map(|line| match &line.record {
-                Record::Operation(operation) => Some(operation),
-                _ => None,
-            });
-        sum.attempts = sum.attempts.max(most_attempts(operations));
+        sum.attempts = sum.attempts.max(most_attempts(history.operations()));
     }
     let mean = |sum: u64| Duration::from_nanos(sum / contention.seeds.max(1));
     let part = |part: u64, of: u64| part as f64 / of.max(1) as f64;

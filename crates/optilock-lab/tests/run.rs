@@ -178,6 +178,35 @@ fn a_lost_answer_doubles_updates_of_those_who_guess_and_none_of_optilocks() {
     assert!(retry.verdict.ok && retry.updates.unknown > 0, "{retry:#?}");
 }
 
+/// kube's client sends an update again that was answered 504, and gives its caller the conflict with the first sending. Whoever
+/// gives up then hasn't doubled anything, and who tries again has: the run says so, and the checker the same.
+#[test]
+fn an_update_given_up_after_a_504_is_unknown_and_not_doubled() {
+    let kube = |steps: i64| {
+        let mut plan = plan("kube-default", Workload::of(Change::Counter), 1, 1);
+        plan.strategy = named("kube-default", Backoff::new(steps, MS)).unwrap();
+        plan.faults = vec!["504-after-commit:verb=update:nth=1".parse().unwrap()];
+        let (summary, history) = simulate(plan).unwrap();
+        let counted = check(&history).violated(Rule::Count);
+        assert_eq!(summary.counter.excess, counted, "{summary:#?}");
+        assert_eq!(summary.verdict.ok, counted == 0, "{summary:#?}");
+        summary
+    };
+    let gave_up = kube(1);
+    assert_eq!(gave_up.requests.conflicts, 1, "{gave_up:#?}");
+    assert_eq!((gave_up.updates.unknown, gave_up.updates.abandoned), (1, 0));
+    assert_eq!(
+        (gave_up.counter.last, gave_up.counter.excess),
+        (Some(101), 0)
+    );
+    let doubled = kube(2);
+    assert_eq!((doubled.updates.applied, doubled.updates.unknown), (1, 0));
+    assert_eq!(
+        (doubled.counter.last, doubled.counter.excess),
+        (Some(102), 1)
+    );
+}
+
 /// The simulator that goes with AWS's article "Exponential Backoff And Jitter" (aws-samples/aws-arch-backoff-simulator, run with
 /// seed 1): ten clients, a way of 10 ms ± 2, sleeps from 5 ms to 2 s. It came to these times and numbers of writes.
 #[test]
@@ -392,6 +421,8 @@ async fn a_server_that_falls_silent_ends_the_run() {
             .answering_within(Duration::from_secs(3));
         let mut plan = plan(strategy, Workload::of(Change::Counter), 4, u64::MAX);
         plan.time_limit = Duration::from_secs(3600);
+        // The ways take real time.
+        plan.leg = Leg::default();
         let trial = Trial::new(target, plan).unwrap();
         let error = trial.run().await.unwrap_err().to_string();
         let told = "no answer from the API server at (silent): a read was not answered for 3s";

@@ -83,7 +83,9 @@ impl Twins {
                 wake: part(|pace| pace.wake),
             }
         };
+        let measured = self.of_clients(clients);
         Capacity {
+            processors: measured.map(|one| one.processors).max().unwrap_or(1),
             read: middle(|one| one.read),
             refused: middle(|one| one.refused),
             write: middle(|one| one.write),
@@ -147,8 +149,8 @@ impl Twins {
         });
         Table {
             groups: vec![Group {
-                title: "the server as it was measured: how long a request keeps it busy, what its answer takes besides, and what \
-                        more it takes where nobody has asked for a millisecond:"
+                title: "the server as it was measured: how long a request keeps a processor busy, what its answer takes besides, \
+                        and what more it takes where nobody has asked for a millisecond:"
                     .to_owned(),
                 rows: rows.collect(),
             }],

@@ -8,7 +8,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use crate::exact::Exact;
 
-/// A processor that does one thing after the other. Whoever waits may be next, as answers overtake each other on a real
+/// Processors of which each does one thing after the other. Whoever waits may be next, as answers overtake each other on a real
 /// server: its threads, connections and processes have queues of their own.
 #[derive(Debug, Clone)]
 pub(super) struct Desk {
@@ -18,7 +18,8 @@ pub(super) struct Desk {
 
 #[derive(Debug)]
 struct State {
-    is_busy: bool,
+    /// How many processors have nothing to do.
+    idle: usize,
     waiting: Vec<Job>,
     rng: StdRng,
 }
@@ -30,9 +31,9 @@ struct Job {
 }
 
 impl Desk {
-    pub(super) fn new(exact: Exact, seed: u64) -> Self {
+    pub(super) fn new(exact: Exact, seed: u64, processors: usize) -> Self {
         let state = State {
-            is_busy: false,
+            idle: processors.max(1),
             waiting: Vec::new(),
             rng: StdRng::seed_from_u64(seed),
         };
@@ -51,14 +52,14 @@ impl Desk {
         let _ = is_done.await;
     }
 
-    /// Begins with somebody, if nobody is being served and anybody waits.
+    /// Begins with somebody, if a processor has nothing to do and anybody waits.
     fn serve(&self) {
         let next = {
             let state = &mut *self.state.lock();
-            if state.is_busy || state.waiting.is_empty() {
+            if state.idle == 0 || state.waiting.is_empty() {
                 return;
             }
-            state.is_busy = true;
+            state.idle -= 1;
             let who = state.rng.random_range(0..state.waiting.len());
             state.waiting.swap_remove(who)
         };
@@ -66,7 +67,7 @@ impl Desk {
         self.exact.plan(Instant::now() + next.takes, move || {
             // Whoever waited may be gone.
             let _ = next.done.send(());
-            desk.state.lock().is_busy = false;
+            desk.state.lock().idle += 1;
             desk.serve();
         });
     }
@@ -85,7 +86,7 @@ mod tests {
             tokio::spawn(exact.clone().drive());
             let mut orders = Vec::new();
             for seed in 0..20 {
-                let desk = Desk::new(exact.clone(), seed);
+                let desk = Desk::new(exact.clone(), seed, 1);
                 let started = Instant::now();
                 let work = async |micros: u64| {
                     desk.work(Duration::from_micros(micros)).await;
@@ -103,6 +104,15 @@ mod tests {
             orders.sort();
             orders.dedup();
             assert_eq!(orders.len(), 2);
+            // Two processors take up two at once, and the third when one is done.
+            let desk = Desk::new(exact.clone(), 1, 2);
+            let started = Instant::now();
+            let done = join_all([100, 30, 50].map(async |micros| {
+                desk.work(Duration::from_micros(micros)).await;
+                started.elapsed().as_micros()
+            }));
+            let done = done.await;
+            assert!(done == [100, 30, 80], "{done:?}");
         });
     }
 }

@@ -1,6 +1,6 @@
 //! What a server gets done, found out by asking it.
 
-use std::time::Duration;
+use std::{num::NonZero, thread::available_parallelism, time::Duration};
 
 use futures::{StreamExt, TryStreamExt, future::try_join_all, stream};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -107,16 +107,30 @@ async fn measure_with(
     let refusals = refusals.await.map_err(failed)?;
     let writes = crowded(&current, |old| async move { write(read(old).await?).await });
     let writes = writes.await.map_err(failed)?;
-    let pace = |work: Duration, alone: Alone| Pace {
-        work,
-        latency: alone.awake.saturating_sub(work),
-        wake: alone.asleep.saturating_sub(alone.awake),
+    let processors = processors(target);
+    let pace = |each: Duration, alone: Alone| {
+        let work = each.saturating_mul(u32::try_from(processors).unwrap_or(u32::MAX));
+        Pace {
+            work,
+            latency: alone.awake.saturating_sub(work),
+            wake: alone.asleep.saturating_sub(alone.awake),
+        }
     };
     Ok(Capacity {
+        processors,
         read: pace(reads, read_alone),
         refused: pace(refusals.saturating_sub(reads), refused_alone),
         write: pace(writes.saturating_sub(reads), write_alone),
     })
+}
+
+/// How many processors the server works with: those of this machine. What another machine has can't be told from here, and
+/// matters less, the further it is away.
+fn processors(target: &Target) -> usize {
+    match target.is_local() {
+        true => available_parallelism().map_or(1, NonZero::get),
+        false => 1,
+    }
 }
 
 /// What a worker of a run has: its requests are counted, timed and recorded.

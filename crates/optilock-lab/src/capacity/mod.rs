@@ -16,6 +16,8 @@ use simulated::Simulated;
 /// How long an API server takes for its requests, alone and when there are many.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Capacity {
+    /// On how many requests it works at once; 0 is taken for 1.
+    pub processors: usize,
     /// For a read.
     pub read: Pace,
     /// For a write that it refuses because of its base.
@@ -27,7 +29,7 @@ pub struct Capacity {
 /// How long one kind of request takes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pace {
-    /// How long it keeps the server busy, so that nobody else is served.
+    /// How long it keeps one of the server's processors busy, so that nobody else is served by that.
     pub work: Duration,
     /// What it takes besides, however many there are: the way there and back, a disk.
     pub latency: Duration,

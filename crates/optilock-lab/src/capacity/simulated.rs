@@ -30,7 +30,7 @@ const WRITE_BACK: u32 = 2;
 /// cache that takes it in.
 const TOLD: u32 = 3;
 
-/// A server whose requests wait for each other at one desk.
+/// A server whose requests wait for each other's turn.
 pub(super) struct Simulated {
     capacity: Capacity,
     server: Client,
@@ -48,7 +48,7 @@ impl Simulated {
             capacity,
             server: server.clone(),
             exact: exact.clone(),
-            desk: Desk::new(exact.clone(), seed),
+            desk: Desk::new(exact.clone(), seed, capacity.processors),
             wake: Wake::default(),
             known: Mutex::default(),
         });
@@ -198,6 +198,7 @@ mod tests {
             wake: Duration::from_micros(wake),
         };
         let capacity = Capacity {
+            processors: 1,
             read: pace(100, 1000, 50),
             refused: pace(240, 1000, 70),
             write: pace(540, 2000, 90),

@@ -1,13 +1,11 @@
 //! The counter moves by what was applied, and by nothing else.
 
-use std::collections::HashMap;
-
 use super::{
     Rule,
     findings::Findings,
     object::{Object, Version},
 };
-use crate::history::{Operation, Outcome};
+use crate::history::{Fate, Operation, Outcome};
 
 /// Replays the values of an object in the order of its versions.
 pub(super) fn check(object: &Object<'_>, findings: &mut Findings<'_>) {
@@ -136,22 +134,17 @@ struct Slack {
 
 impl Slack {
     fn of(object: &Object<'_>) -> Self {
-        let mut unknown: HashMap<&str, i64> = HashMap::new();
-        let writes = || object.operations.iter().filter(|(_, op)| op.is_write());
-        for (_, write) in writes() {
-            if write.outcome == Outcome::Unknown {
-                unknown.insert(&write.op_id, write.adds());
-            }
-        }
-        if !unknown.is_empty() {
-            for (_, write) in writes() {
-                if write.outcome == Outcome::Applied {
-                    unknown.remove(&*write.op_id);
-                }
-            }
-        }
+        let operations = || object.operations.iter().map(|&(_, operation)| operation);
+        let is_unknown = |outcome| outcome == Outcome::Unknown;
+        // Mostly there are none, and the rest need not be sorted by update.
+        let fates = match operations().any(|one| is_unknown(one.outcome)) {
+            true => Fate::of_updates(operations()),
+            false => Default::default(),
+        };
+        let unknown = fates.values().filter(|fate| is_unknown(fate.outcome));
+        let unknown: Vec<i64> = unknown.map(|fate| fate.adds).collect();
         let sum = |sign: fn(&i64) -> bool| {
-            let adds = unknown.values().filter(|add| sign(add));
+            let adds = unknown.iter().filter(|add| sign(add));
             adds.map(|&add| i128::from(add)).sum()
         };
         Self {

@@ -20,6 +20,7 @@
 //! ```
 
 mod error;
+mod fate;
 mod header;
 mod operation;
 mod read;
@@ -31,11 +32,13 @@ mod watch_event;
 mod write;
 
 pub use error::{HistoryError, Problem};
+pub(crate) use fate::Fate;
 pub use header::{Clock, Header};
 pub use operation::{Operation, Outcome, Span, Verb};
 pub use read::Reader;
 pub use record::{History, Numbered, Record};
 pub use recorder::Recorder;
+pub(crate) use recorder::op_id_of;
 pub use resource_version::ResourceVersion;
 pub use watch_event::{WatchEvent, WatchType};
 pub use write::Writer;

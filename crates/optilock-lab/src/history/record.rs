@@ -44,6 +44,14 @@ impl History {
         }
     }
 
+    /// The operations, in the order of their lines.
+    pub(crate) fn operations(&self) -> impl Iterator<Item = &Operation> {
+        self.records.iter().filter_map(|line| match &line.record {
+            Record::Operation(operation) => Some(operation),
+            Record::WatchEvent(_) => None,
+        })
+    }
+
     /// Reads a whole history.
     ///
     /// # Errors

@@ -122,6 +122,11 @@ impl Recorder {
     }
 }
 
+/// The op-id of one of a worker's updates.
+pub(crate) fn op_id_of(worker: usize, update: u64) -> String {
+    format!("worker-{worker}-{update}")
+}
+
 /// Sends a request and writes down what came of it.
 async fn pass(
     books: &Books,
@@ -254,7 +259,7 @@ impl<'a> Entry<'a> {
         let op_id = match (&self.origin, worker, base) {
             // Whatever else a worker writes is not its update.
             _ if self.asked.resource != workload::RESOURCE => known.alone(),
-            (Some(origin), Some(worker), _) => format!("worker-{worker}-{}", origin.update),
+            (Some(origin), Some(worker), _) => op_id_of(worker, origin.update),
             // Attempts at one write of what the workers share start from one version.
             (
                 Some(Origin {

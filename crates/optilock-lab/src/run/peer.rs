@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     Error, Network, Peer, PeerProblem,
-    history::{Operation, Outcome, Recorder, Verb},
+    history::{Fate, Operation, Outcome, Recorder, Verb},
     network::refusal,
     peer::{Said, Task},
     relay,
@@ -151,7 +151,7 @@ pub(super) fn tell(
     let all = || updates.values().flatten();
     let first = all().map(begun).min().unwrap_or(0);
     account.took = Duration::from_nanos(all().map(ended).max().unwrap_or(first) - first);
-    for ((worker, _), attempts) in &mut updates {
+    for ((worker, op_id), attempts) in &mut updates {
         attempts.sort_by_key(begun);
         for operation in attempts.iter() {
             let time = match operation.verb {
@@ -165,16 +165,13 @@ pub(super) fn tell(
         }
         let start = attempts.first().map_or(0, begun);
         let end = attempts.iter().map(ended).max().unwrap_or(start);
-        let writes = || attempts.iter().filter(|operation| operation.is_write());
-        let has = |outcome| writes().any(|write| write.outcome == outcome);
-        let became = if has(Outcome::Applied) {
-            Ended::Applied
-        } else if has(Outcome::Unknown) {
-            Ended::Unknown
-        } else {
-            Ended::Abandoned
+        let fate = Fate::of_updates(attempts.iter()).remove(&**op_id);
+        let ended = match fate.map(|fate| fate.outcome) {
+            Some(Outcome::Applied) => Ended::Applied,
+            Some(Outcome::Unknown) => Ended::Unknown,
+            _ => Ended::Abandoned,
         };
         let took = Duration::from_nanos(end - start);
-        tally.push(*worker, took, took, became);
+        tally.push(*worker, took, took, ended, None);
     }
 }

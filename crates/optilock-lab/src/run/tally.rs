@@ -1,11 +1,12 @@
 //! What became of the operations of a run.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{Percentiles, Progress, UpdateCounts};
+use crate::history::{Fate, op_id_of};
 
 /// What became of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,8 @@ struct Entry {
     /// From its real start.
     busy_ns: u64,
     ended: Ended,
+    /// Which of the worker's updates it was, if the history has to tell whether it is in the object all the same.
+    in_doubt: Option<u64>,
 }
 
 /// An operation that is under way.
@@ -44,12 +47,16 @@ pub(super) struct Open<'a> {
     begun: Instant,
     /// Until something better is known: what becomes of it when its worker is stopped now. A write may be on its way.
     pub(super) ended: Ended,
+    /// The number of an update that its strategy has given up by the last answer alone, without knowing what became of the
+    /// writes before.
+    pub(super) in_doubt: Option<u64>,
 }
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
         let (took, busy) = (self.due.elapsed(), self.begun.elapsed());
-        self.tally.push(self.worker, took, busy, self.ended);
+        self.tally
+            .push(self.worker, took, busy, self.ended, self.in_doubt);
     }
 }
 
@@ -73,19 +80,42 @@ impl Tally {
             } else {
                 Ended::Unknown
             },
+            in_doubt: None,
         }
     }
 
-    pub(super) fn push(&self, worker: usize, took: Duration, busy: Duration, ended: Ended) {
+    pub(super) fn push(
+        &self,
+        worker: usize,
+        took: Duration,
+        busy: Duration,
+        ended: Ended,
+        in_doubt: Option<u64>,
+    ) {
         let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         self.entries.lock().push(Entry {
             worker,
             took_ns: nanos(took),
             busy_ns: nanos(busy),
             ended,
+            in_doubt,
         });
         self.progress
             .done((ended == Ended::Applied).then_some(took));
+    }
+
+    /// Settles what was in doubt: an update that was given up is of unknown outcome where one of its writes may have been
+    /// applied.
+    pub(super) fn settle(&self, fates: &HashMap<&str, Fate>) {
+        for entry in &mut *self.entries.lock() {
+            let Some(update) = entry.in_doubt.take() else {
+                continue;
+            };
+            let fate = fates.get(op_id_of(entry.worker, update).as_str());
+            if fate.is_some_and(|fate| fate.may_be_applied()) {
+                entry.ended = Ended::Unknown;
+            }
+        }
     }
 
     pub(super) fn counts(&self) -> UpdateCounts {

@@ -28,7 +28,7 @@ use crate::{
     check::check,
     cleanup::Cleanup,
     crew::{Crew, Object, Seat},
-    history::{Clock, Header, History, Record, Recorder},
+    history::{Clock, Fate, Header, History, Record, Recorder},
     peer::Said,
     strategy::free_lease,
     transport::{Account, Activity, Ledger},
@@ -326,6 +326,8 @@ impl Trial {
         stopped: Option<String>,
     ) -> RunSummary {
         let plan = &self.plan;
+        let history = self.history();
+        tally.settle(&Fate::of_updates(history.operations()));
         let updates = tally.counts();
         let requests = account.requests;
         let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
@@ -338,7 +340,7 @@ impl Trial {
             lost: beyond(moved, applied),
             excess: beyond(applied + i128::from(updates.unknown), moved),
         };
-        let verdict = check(&self.history());
+        let verdict = check(&history);
         let violated: Vec<_> = verdict
             .rules
             .iter()
@@ -522,9 +524,20 @@ impl Shift {
             } else {
                 match self.strategy.update(&worker).await {
                     Ok(_) => Ended::Applied,
-                    Err(_) if worker.was_declined() => Ended::Declined,
-                    Err(error) if error.is_unknown() => Ended::Unknown,
-                    Err(_) => Ended::Abandoned,
+                    Err(AttemptError::Update(error))
+                        if error.outcome() == optilock::Outcome::Unknown =>
+                    {
+                        Ended::Unknown
+                    }
+                    Err(error) => {
+                        // Only optilock finds out what became of its writes before it gives up.
+                        let is_sure = matches!(error, AttemptError::Update(_));
+                        entry.in_doubt = (!is_sure).then_some(self.first + done);
+                        match worker.was_declined() {
+                            true => Ended::Declined,
+                            false => Ended::Abandoned,
+                        }
+                    }
                 }
             };
             self.seat.probe.enter(Activity::Idle);
@@ -555,17 +568,6 @@ async fn write_status(api: Api<Deployment>, names: Vec<String>, every: Duration)
             let status = serde_json::json!({"status": {"collisionCount": count}});
             // A status that isn't written is the workers' luck.
             drop(api.patch_status(name, &params, &Patch::Merge(status)).await);
-        }
-    }
-}
-
-impl AttemptError {
-    /// Whether the update may be in the object all the same.
-    fn is_unknown(&self) -> bool {
-        match self {
-            Self::Api(error) => optilock::Outcome::of_error(error) == optilock::Outcome::Unknown,
-            Self::Update(error) => error.outcome() == optilock::Outcome::Unknown,
-            _ => false,
         }
     }
 }

@@ -36,7 +36,8 @@ function histogram(times, label) {
   chart.append(svg("text", { x: EDGE.left - 8, y: y(most) + 18, "text-anchor": "end" }, "updates"));
   const words = [["p50", 0.5], ["p90", 0.9], ["p99", 0.99]].map(([name, share], index) => {
     const at = x(Math.log10(Math.max(1, rank(share))));
-    chart.append(svg("line", { x1: at, x2: at, y1: EDGE.top, y2: floor, stroke: "var(--text)", "stroke-dasharray": "3 3" }));
+    // Each line begins below the words of the one before.
+    chart.append(svg("line", { x1: at, x2: at, y1: EDGE.top + index * 14 - (index ? 8 : 0), y2: floor, stroke: "var(--text)", "stroke-dasharray": "3 3" }));
     const left = at > WIDE - 70;
     return svg("text", { x: at + (left ? -4 : 4), y: EDGE.top + 2 + index * 14, "text-anchor": left ? "end" : "start" }, `${name} ${duration(rank(share))}`);
   });
@@ -60,12 +61,18 @@ function ticks(chart, x, values, floor, show) {
   }
 }
 
-/** An axis with round values. */
-function logAxis(chart, x, low, high, floor, show) {
-  const steps = high - low > 1.4 ? [1] : high - low > 0.7 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 7];
+/** The round values between two powers of ten, more of them the closer the two are. */
+function roundValues(low, high) {
+  const sets = [[1.4, [1]], [0.7, [1, 2, 5]], [0.35, [1, 1.5, 2, 3, 4, 5, 7]], [0, [1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9]]];
+  const [, steps] = sets.find(([width]) => high - low > width);
   const values = [];
   for (let power = Math.floor(low); power <= high; power++) values.push(...steps.map((step) => step * 10 ** power));
-  ticks(chart, x, values.filter((value) => Math.log10(value) > low - 1e-9 && Math.log10(value) < high + 1e-9), floor, show);
+  return values.filter((value) => Math.log10(value) > low - 1e-9 && Math.log10(value) < high + 1e-9);
+}
+
+/** An axis with round values. */
+function logAxis(chart, x, low, high, floor, show) {
+  ticks(chart, x, roundValues(low, high), floor, show);
   chart.append(svg("line", { x1: EDGE.left, x2: WIDE - EDGE.right, y1: floor, y2: floor, stroke: "var(--faint)" }));
 }
 
@@ -95,14 +102,10 @@ function lines(all, across, up) {
   const places = [...new Set(points.map(([value]) => value))].sort((a, b) => a - b);
   ticks(chart, x, places, floor, count);
   chart.append(svg("line", { x1: EDGE.left, x2: WIDE - EDGE.right, y1: floor, y2: floor, stroke: "var(--faint)" }));
-  const steps = top - bottom > 1.4 ? [1] : [1, 2, 5];
-  for (let power = Math.floor(bottom); power <= top; power++) {
-    for (const step of steps) {
-      const at = power + Math.log10(step);
-      if (at < bottom || at > top) continue;
-      chart.append(svg("line", { x1: EDGE.left, x2: WIDE - EDGE.right, y1: y(at), y2: y(at), stroke: "var(--line)" }));
-      chart.append(svg("text", { x: EDGE.left - 8, y: y(at) + 4, "text-anchor": "end" }, count(step * 10 ** power)));
-    }
+  for (const value of roundValues(bottom, top)) {
+    const at = y(Math.log10(value));
+    chart.append(svg("line", { x1: EDGE.left, x2: WIDE - EDGE.right, y1: at, y2: at, stroke: "var(--line)" }));
+    chart.append(svg("text", { x: EDGE.left - 8, y: at + 4, "text-anchor": "end" }, count(value)));
   }
   chart.append(svg("text", { x: (WIDE + EDGE.left) / 2, y: high - 6, "text-anchor": "middle" }, across));
   all.forEach((line, index) => {

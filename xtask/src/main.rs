@@ -12,6 +12,7 @@ mod control_plane;
 mod daemon;
 mod peers;
 mod process;
+mod scoped;
 mod serve;
 mod signals;
 mod workspace;

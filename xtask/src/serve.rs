@@ -6,9 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use tempfile::TempDir;
 
-use crate::daemon::Daemon;
+use crate::scoped::Scoped;
 use crate::signals::Signals;
 
 /// How long it may take until it answers.
@@ -17,12 +16,9 @@ const READY_LIMIT: Duration = Duration::from_secs(60);
 /// A server on a free loopback port. It is stopped and its files are removed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Serve {
-    daemon: Daemon,
+    process: Scoped,
     kubeconfig: PathBuf,
     started: Instant,
-    stopped: bool,
-    /// Its files.
-    _dir: TempDir,
 }
 
 impl Serve {
@@ -46,11 +42,9 @@ impl Serve {
         let command = command(&kubeconfig);
         let started = Instant::now();
         Ok(Self {
-            daemon: Daemon::spawn(name, command, dir.path())?,
+            process: Scoped::spawn(name, command, dir)?,
             kubeconfig,
             started,
-            stopped: false,
-            _dir: dir,
         })
     }
 
@@ -60,19 +54,19 @@ impl Serve {
             if self.kubeconfig.exists() {
                 return Ok(self.started.elapsed());
             }
-            if !self.daemon.is_running()? {
+            if !self.process.is_running()? {
                 bail!(
                     "{} ended; the end of its log:\n{}",
-                    self.name(),
-                    self.daemon.log_tail()
+                    self.process.name(),
+                    self.process.log_tail()
                 );
             }
             if signals.any() {
-                bail!("interrupted while {} started", self.name());
+                bail!("interrupted while {} started", self.process.name());
             }
             if self.started.elapsed() >= READY_LIMIT {
                 let seconds = READY_LIMIT.as_secs();
-                bail!("{} did not answer within {seconds} s", self.name());
+                bail!("{} did not answer within {seconds} s", self.process.name());
             }
             thread::sleep(poll);
         }
@@ -88,29 +82,13 @@ impl Serve {
         self.started
     }
 
-    fn name(&self) -> &str {
-        &self.daemon.record().name
-    }
-
     /// Its process.
     pub(crate) fn pid(&self) -> i32 {
-        self.daemon.record().pid
+        self.process.pid()
     }
 
     /// Asks it to end, and waits for that.
-    pub(crate) fn stop(mut self) -> Result<()> {
-        self.stopped = true;
-        self.daemon.stop()
-    }
-}
-
-impl Drop for Serve {
-    fn drop(&mut self) {
-        if self.stopped {
-            return;
-        }
-        if let Err(error) = self.daemon.stop() {
-            eprintln!("error: stopping {}: {error:#}", self.name());
-        }
+    pub(crate) fn stop(self) -> Result<()> {
+        self.process.stop()
     }
 }

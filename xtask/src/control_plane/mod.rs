@@ -3,6 +3,7 @@
 //! below the target folder.
 
 mod cluster;
+mod etcd;
 mod kubeconfig;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::cluster::Cluster;
+pub(crate) use self::etcd::Etcd;
 use self::kubeconfig::{User, kubeconfig, write_json};
 use crate::daemon::{Daemon, Record};
 use crate::peers::{ETCD, Go, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, SETUP};
@@ -170,7 +172,8 @@ impl ControlPlane {
         let admin = this.make_kubeconfig(options)?;
 
         let started = Instant::now();
-        this.start_daemon(ETCD.name, this.etcd_command(programs, options))?;
+        let etcd = etcd::command(&programs.etcd, &this.dir, &this.etcd, options.fsync);
+        this.start_daemon(ETCD.name, etcd)?;
         let server = this.server_command(programs, options, server_port)?;
         this.start_daemon(KUBE_APISERVER.name, server)?;
         this.wait_for(programs, "/readyz")?;
@@ -359,23 +362,6 @@ impl ControlPlane {
     fn read(&self, name: &str) -> Result<String> {
         let path = self.dir.join(name);
         fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
-    }
-
-    fn etcd_command(&self, programs: &Programs, options: &Options) -> Command {
-        let mut command = Command::new(&programs.etcd);
-        command
-            .arg("--name=default")
-            .arg(self.flag("--data-dir", "etcd"))
-            .arg(format!("--listen-client-urls={}", self.etcd))
-            .arg(format!("--advertise-client-urls={}", self.etcd))
-            // It has no peers; a single member never dials itself.
-            .arg("--listen-peer-urls=http://127.0.0.1:0")
-            .arg("--initial-advertise-peer-urls=http://127.0.0.1:0")
-            .arg("--initial-cluster=default=http://127.0.0.1:0");
-        if !options.fsync {
-            command.arg("--unsafe-no-fsync");
-        }
-        command
     }
 
     fn server_command(&self, programs: &Programs, options: &Options, port: u16) -> Result<Command> {

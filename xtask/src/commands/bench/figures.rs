@@ -54,6 +54,16 @@ impl Figures {
             .find(|figure| figure.table == table && figure.row == row && figure.column == column)
     }
 
+    /// The titles of the tables, in the order in which they were measured first.
+    pub(super) fn tables(&self) -> Vec<&str> {
+        distinct(self.0.iter().map(|figure| &*figure.table))
+    }
+
+    /// What a table is made of.
+    pub(super) fn of_table<'a>(&'a self, title: &'a str) -> impl Iterator<Item = &'a Figure> {
+        self.0.iter().filter(move |figure| figure.table == title)
+    }
+
     /// What was measured of a server.
     pub(super) fn spread(&self, table: &str, row: &str, column: &str) -> Option<Spread> {
         let mut figures = self.0.iter();
@@ -61,6 +71,17 @@ impl Figures {
             .find(|figure| figure.table == table && figure.row == row && figure.column == column)?;
         Spread::of(figure.values.iter().copied())
     }
+}
+
+/// Each once, in the order of their first appearance.
+pub(super) fn distinct<'a>(all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut once = Vec::new();
+    for one in all {
+        if !once.contains(&one) {
+            once.push(one);
+        }
+    }
+    once
 }
 
 impl Measured {

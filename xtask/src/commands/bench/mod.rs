@@ -4,6 +4,7 @@ mod aims;
 mod carriers;
 mod contention;
 mod figures;
+mod glance;
 mod https;
 mod kine;
 mod load;
@@ -24,6 +25,7 @@ use clap::builder::PossibleValuesParser;
 use serde::de::DeserializeOwned;
 
 use self::figures::{Figures, Measured};
+pub(super) use self::glance::glance;
 use self::load::Client;
 use self::machine::Machine;
 use self::peers::Peers;
@@ -54,9 +56,19 @@ pub(crate) struct Args {
     /// Make the page of what was measured before, and measure nothing.
     #[arg(long, conflicts_with_all = ["sections", "quick", "alone"])]
     page: bool,
-    /// Cargo's profile for our side.
-    #[arg(long, default_value = "release")]
-    profile: String,
+    /// Cargo's profile for our side: `dist`, which is that of packages, or `release` with --quick, which is built sooner.
+    #[arg(long)]
+    profile: Option<String>,
+}
+
+impl Args {
+    fn profile(&self) -> &str {
+        match &self.profile {
+            Some(profile) => profile,
+            None if self.quick => "release",
+            None => "dist",
+        }
+    }
 }
 
 /// What has pages of its own.
@@ -105,7 +117,7 @@ impl Effort {
 impl<'a> Bench<'a> {
     /// Builds what is needed.
     fn new(args: &Args, signals: &'a Signals) -> Result<Self> {
-        let [optilock, load] = build_bench(signals, &args.profile)?;
+        let [optilock, load] = build_bench(signals, args.profile())?;
         Ok(Self {
             signals,
             effort: Effort {
@@ -133,8 +145,7 @@ impl<'a> Bench<'a> {
 
     /// Those of them that there are.
     fn subjects(&self, wanted: &[Subject]) -> Vec<Subject> {
-        let there =
-            |subject: &Subject| self.peers.control_plane || *subject != Subject::ControlPlane;
+        let there = |subject: &Subject| self.peers.control_plane || !subject.needs_go();
         wanted.iter().copied().filter(there).collect()
     }
 
@@ -180,7 +191,7 @@ fn measure(args: &Args, signals: &Signals) -> Result<()> {
         [] => SECTIONS.iter().collect(),
         names => names.iter().filter_map(|name| section(name)).collect(),
     };
-    let machine = Machine::this(&args.profile, &workspace::target_dir()?);
+    let machine = Machine::this(args.profile(), &workspace::target_dir()?);
     for section in wanted {
         eprintln!("==> {}", section.name);
         let figures = bench.measure(section)?;

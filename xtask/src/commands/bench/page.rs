@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 
 use super::aims::AIMS;
-use super::figures::{Figures, Measured};
+use super::figures::{Figures, Measured, distinct};
 use super::machine::Machine;
 use super::sections::{SECTIONS, Section};
 use super::spread::Spread;
@@ -92,8 +92,8 @@ fn aims(measured: &[(&Section, Measured)]) -> String {
 /// All tables of a section.
 pub(super) fn tables(figures: &Figures) -> String {
     let mut page = String::new();
-    for title in distinct(figures.0.iter().map(|figure| &*figure.table)) {
-        let here = || figures.0.iter().filter(move |figure| figure.table == title);
+    for title in figures.tables() {
+        let here = || figures.of_table(title);
         let columns = distinct(here().map(|figure| &*figure.column));
         let ratio = columns.contains(&OURS) && columns.contains(&THEIRS);
         let mut header = vec![String::new()];
@@ -125,17 +125,6 @@ pub(super) fn tables(figures: &Figures) -> String {
 /// The columns that are held against each other.
 const OURS: &str = "optilock";
 const THEIRS: &str = "control plane";
-
-/// Each once, in the order of their first appearance.
-fn distinct<'a>(all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut once = Vec::new();
-    for one in all {
-        if !once.contains(&one) {
-            once.push(one);
-        }
-    }
-    once
-}
 
 /// The median, and how far the others are from it.
 fn cell(spread: Spread) -> String {

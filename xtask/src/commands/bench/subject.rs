@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::Bench;
 use super::memory::resident;
-use crate::control_plane::{ControlPlane, Options};
+use crate::control_plane::{ControlPlane, Etcd, Options};
 use crate::serve::Serve;
 use crate::workspace;
 
@@ -25,6 +25,8 @@ pub(super) enum Subject {
     Memory,
     /// `optilock serve`, durable.
     Redb,
+    /// `optilock serve` on an etcd, which waits for the disk.
+    Etcd,
     /// kube-apiserver and etcd, which waits for the disk.
     ControlPlane,
     /// As little as hyper and rustls are.
@@ -37,9 +39,15 @@ impl Subject {
         match self {
             Self::Memory => "optilock",
             Self::Redb => "optilock, redb",
+            Self::Etcd => "optilock, etcd",
             Self::ControlPlane => "control plane",
             Self::Bare => "bare hyper",
         }
+    }
+
+    /// Whether programs that are written in Go are part of it.
+    pub(super) fn needs_go(self) -> bool {
+        matches!(self, Self::Etcd | Self::ControlPlane)
     }
 }
 
@@ -50,8 +58,18 @@ pub(super) struct Running {
     server: Server,
     /// From the start of the process until the server had said that it answers.
     pub(super) ready_after: Duration,
-    /// Where it has its objects.
-    _folder: Option<TempDir>,
+    objects: Objects,
+}
+
+/// Where it has its objects.
+#[derive(Debug)]
+enum Objects {
+    /// In memory, or elsewhere for longer than it runs.
+    Elsewhere,
+    /// In a folder of its own.
+    Folder { _folder: TempDir },
+    /// In an etcd of its own.
+    Etcd(Etcd),
 }
 
 #[derive(Debug)]
@@ -72,11 +90,17 @@ impl Running {
     /// Starts a server; a durable one has an empty store.
     pub(super) fn start(subject: Subject, bench: &Bench<'_>) -> Result<Self> {
         match subject {
-            Subject::Memory => Self::serve(subject, bench, &[], None),
+            Subject::Memory => Self::serve(subject, bench, &[], Objects::Elsewhere),
             Subject::Redb => {
                 let folder = folder()?;
                 let file = folder.path().join("objects");
-                Self::on_file(bench, &file, Some(folder))
+                Self::redb(bench, &file, Objects::Folder { _folder: folder })
+            }
+            Subject::Etcd => {
+                let etcd = Etcd::start(folder()?)?;
+                let store = format!("etcd:{}", etcd.url());
+                let args = ["--store", &store];
+                Self::serve(subject, bench, &args, Objects::Etcd(etcd))
             }
             Subject::Bare => {
                 let load = bench.load.program().to_owned();
@@ -85,7 +109,7 @@ impl Running {
                     command.arg("bare").arg("--kubeconfig").arg(kubeconfig);
                     command
                 })?;
-                Self::answering(subject, bench, serve, None)
+                Self::answering(subject, bench, serve, Objects::Elsewhere)
             }
             Subject::ControlPlane => {
                 let server = ControlPlane::start(&Options {
@@ -96,40 +120,39 @@ impl Running {
                     subject,
                     ready_after: server.ready_after(),
                     server: Server::ControlPlane(server),
-                    _folder: None,
+                    objects: Objects::Elsewhere,
                 })
             }
         }
     }
 
     /// `optilock serve` with its objects in this file.
-    pub(super) fn on_file(bench: &Bench<'_>, file: &Path, folder: Option<TempDir>) -> Result<Self> {
-        let store = format!("redb:{}", file.display());
-        Self::serve(Subject::Redb, bench, &["--store", &store], folder)
+    pub(super) fn on_file(bench: &Bench<'_>, file: &Path) -> Result<Self> {
+        Self::redb(bench, file, Objects::Elsewhere)
     }
 
-    fn serve(
-        subject: Subject,
-        bench: &Bench<'_>,
-        args: &[&str],
-        folder: Option<TempDir>,
-    ) -> Result<Self> {
+    fn redb(bench: &Bench<'_>, file: &Path, objects: Objects) -> Result<Self> {
+        let store = format!("redb:{}", file.display());
+        Self::serve(Subject::Redb, bench, &["--store", &store], objects)
+    }
+
+    fn serve(subject: Subject, bench: &Bench<'_>, args: &[&str], objects: Objects) -> Result<Self> {
         let serve = Serve::spawn(&bench.optilock, args)?;
-        Self::answering(subject, bench, serve, folder)
+        Self::answering(subject, bench, serve, objects)
     }
 
     fn answering(
         subject: Subject,
         bench: &Bench<'_>,
         mut serve: Serve,
-        folder: Option<TempDir>,
+        objects: Objects,
     ) -> Result<Self> {
         let ready_after = serve.wait_ready(bench.signals, POLL)?;
         Ok(Self {
             subject,
             server: Server::Serve(serve),
             ready_after,
-            _folder: folder,
+            objects,
         })
     }
 
@@ -140,7 +163,7 @@ impl Running {
         }
     }
 
-    /// URL of its etcd, where it has one.
+    /// URL of the etcd of a control plane.
     pub(super) fn etcd(&self) -> Option<&str> {
         match &self.server {
             Server::Serve(_) => None,
@@ -149,10 +172,14 @@ impl Running {
     }
 
     pub(super) fn pids(&self) -> Vec<i32> {
-        match &self.server {
+        let mut pids = match &self.server {
             Server::Serve(serve) => vec![serve.pid()],
             Server::ControlPlane(server) => server.pids(),
+        };
+        if let Objects::Etcd(etcd) = &self.objects {
+            pids.push(etcd.pid());
         }
+        pids
     }
 
     /// For how long it has been running, where a first answer has just come. What another program has waited for is taken
@@ -172,8 +199,12 @@ impl Running {
 
     pub(super) fn stop(self) -> Result<()> {
         match self.server {
-            Server::Serve(serve) => serve.stop(),
-            Server::ControlPlane(server) => server.stop(),
+            Server::Serve(serve) => serve.stop()?,
+            Server::ControlPlane(server) => server.stop()?,
+        }
+        match self.objects {
+            Objects::Etcd(etcd) => etcd.stop(),
+            Objects::Elsewhere | Objects::Folder { .. } => Ok(()),
         }
     }
 

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that has to hold, stage by stage.
 
 mod api;
+mod bench;
 mod checks;
 mod clients;
 mod conformance;
@@ -73,6 +74,8 @@ enum Stage {
     Kubectl,
     /// The pages of `optilock report`, in a browser.
     Pages,
+    /// The bench has a figure for each of its rows, whatever it is.
+    Bench,
     /// The demo on the embedded server.
     Demo,
     /// The demo on the control plane, without controllers and with them.
@@ -103,6 +106,7 @@ impl Stage {
             | Self::Doc
             | Self::Api
             | Self::Pages
+            | Self::Bench
             | Self::Demo => false,
             Self::Go
             | Self::Schema
@@ -128,6 +132,7 @@ impl Stage {
             Self::Clients => clients::run(context),
             Self::Kubectl => kubectl::run(context),
             Self::Pages => pages::run(context),
+            Self::Bench => bench::run(context),
             Self::Demo => demo::embedded(context),
             Self::DemoCluster => demo::cluster(context),
         }

@@ -3,10 +3,10 @@
 use anyhow::Result;
 use serde::Deserialize;
 
-use crate::commands::bench::Bench;
 use crate::commands::bench::figures::Figures;
 use crate::commands::bench::page::thousands;
 use crate::commands::bench::subject::{Running, Subject};
+use crate::commands::bench::{Bench, Effort};
 
 pub(in crate::commands::bench) const DELAY: &str = "Delay from the write to the watcher, ms";
 /// The row of the aim.
@@ -41,6 +41,20 @@ const fn size(watchers: u32, rate: u32, events: u32) -> Size {
     }
 }
 
+impl Size {
+    /// What is done of it.
+    fn done(self, effort: Effort) -> Self {
+        if !effort.quick {
+            return self;
+        }
+        Self {
+            watchers: self.watchers.min(20),
+            events: self.events.min(20),
+            ..self
+        }
+    }
+}
+
 /// What the load client says.
 #[derive(Debug, Deserialize)]
 struct Watched {
@@ -53,12 +67,11 @@ struct Watched {
 }
 
 pub(super) fn run(bench: &Bench<'_>, figures: &mut Figures) -> Result<()> {
-    let quick = bench.effort.quick;
     for _ in 0..bench.effort.rounds {
         for subject in bench.subjects(&[Subject::Memory, Subject::ControlPlane]) {
             let server = Running::start(subject, bench)?;
-            for size in SIZES.iter().filter(|size| !quick || size.watchers <= 100) {
-                note(figures, subject, *size, watch(bench, &server, *size)?);
+            for size in SIZES {
+                note(figures, subject, size, watch(bench, &server, size)?);
                 let watchers = size.watchers;
                 let events = (100_000 / watchers).clamp(20, 2000);
                 let row = format!("{} watchers", thousands(watchers.into()));
@@ -70,22 +83,19 @@ pub(super) fn run(bench: &Bench<'_>, figures: &mut Figures) -> Result<()> {
             server.stop()?;
         }
     }
-    if !quick {
-        let server = Running::start(Subject::Memory, bench)?;
-        note(figures, Subject::Memory, LONG, watch(bench, &server, LONG)?);
-        server.stop()?;
-    }
-    Ok(())
+    let server = Running::start(Subject::Memory, bench)?;
+    note(figures, Subject::Memory, LONG, watch(bench, &server, LONG)?);
+    server.stop()
 }
 
 /// Has so many watchers see so much. A server that has no rate to keep is written to without a pause.
 fn watch(bench: &Bench<'_>, server: &Running, size: Size) -> Result<Vec<Watched>> {
+    let namespace = format!("watched-{}-{}-{}", size.watchers, size.rate, size.events);
     let Size {
         watchers,
         rate,
         events,
-    } = size;
-    let namespace = format!("watched-{watchers}-{rate}-{events}");
+    } = size.done(bench.effort);
     let args = format!(
         "watch --protocol h2 --watchers {watchers} --rate {rate} --events {events} --namespace {namespace}"
     );

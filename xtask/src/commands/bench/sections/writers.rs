@@ -32,7 +32,12 @@ pub(super) struct Writers {
 impl Writers {
     /// Measures all in turn.
     pub(super) fn run(self, bench: &Bench<'_>, figures: &mut Figures) -> Result<()> {
-        let servers = bench.start(&[Subject::Memory, Subject::Redb, Subject::ControlPlane])?;
+        let servers = bench.start(&[
+            Subject::Memory,
+            Subject::Redb,
+            Subject::Etcd,
+            Subject::ControlPlane,
+        ])?;
         for _ in 0..bench.effort.rounds {
             for server in &servers {
                 self.updates(bench, figures, server)?;

@@ -31,6 +31,7 @@ type options struct {
 	startOrderSeed uint64
 	settle         time.Duration
 	loop           time.Duration
+	clientEach     bool
 }
 
 // parseOptions reads the command line; help and errors are written to output.
@@ -53,6 +54,7 @@ func parseOptions(args []string, output io.Writer) (*options, error) {
 	flags.Uint64Var(&o.startOrderSeed, "start-order-seed", 0, "start the workers in the random order of this seed; 0 means by number")
 	flags.DurationVar(&o.settle, "settle", 0, "before the workers start, let the Deployment be unchanged for so long (at most 30s); for clusters with controllers")
 	flags.DurationVar(&o.loop, "loop", 0, "for so long each worker makes one update after the other, and what isn't done by then is given up; 0 means one update a worker")
+	flags.BoolVar(&o.clientEach, "client-each", false, "give each worker a client and a connection of its own, as if it were a process; they are connected before anything is counted")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}

@@ -49,7 +49,8 @@ type result struct {
 // experiment is one run.
 type experiment struct {
 	*options
-	api       appsclient.DeploymentInterface
+	// apis are the workers' by number; fewer than there are workers are shared.
+	apis      []appsclient.DeploymentInterface
 	barrier   *barrier
 	conflicts atomic.Int64
 	errors    atomic.Int64
@@ -102,22 +103,23 @@ func run(ctx context.Context, o *options) (_ *result, err error) {
 		return nil, err
 	}
 	meter := &meter{}
-	meter.attach(config, o.qps, o.burst)
-	client, err := kubernetes.NewForConfig(config)
+	clients, err := o.clients(ctx, config, meter)
 	if err != nil {
 		return nil, err
 	}
 	stage := stagehand.AppsV1().Deployments(o.namespace)
 	e := &experiment{
 		options: o,
-		api:     client.AppsV1().Deployments(o.namespace),
 		barrier: newBarrier(o.workers),
 
 		succeeded: make([]int, o.workers),
 	}
+	for _, client := range clients {
+		e.apis = append(e.apis, client.AppsV1().Deployments(o.namespace))
+	}
 
 	klog.Infof("creating deployment %s/%s", o.namespace, o.name)
-	created, err := create(ctx, e.api, o)
+	created, err := create(ctx, e.apis[0], o)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +139,7 @@ func run(ctx context.Context, o *options) (_ *result, err error) {
 	start := time.Now()
 	e.over = start.Add(o.loop)
 	e.runWorkers(ctx)
-	last, err := e.api.Get(ctx, o.name, metav1.GetOptions{})
+	last, err := e.apis[0].Get(ctx, o.name, metav1.GetOptions{})
 	if err != nil {
 		return nil, err
 	}
@@ -224,7 +226,8 @@ func (e *experiment) update(ctx context.Context, worker int, party *party) error
 	if e.loop > 0 && time.Now().After(e.over) {
 		return errOver
 	}
-	deployment, err := e.api.Get(ctx, e.name, metav1.GetOptions{})
+	api := e.apis[worker%len(e.apis)]
+	deployment, err := api.Get(ctx, e.name, metav1.GetOptions{})
 	if err != nil {
 		return err
 	}
@@ -237,7 +240,7 @@ func (e *experiment) update(ctx context.Context, worker int, party *party) error
 	deployment.Labels[label] = strconv.Itoa(next)
 	klog.Infof("worker-%d, current label: %d, resource version: %s", worker, next, base)
 	party.pass()
-	updated, err := e.api.Update(ctx, deployment, metav1.UpdateOptions{})
+	updated, err := api.Update(ctx, deployment, metav1.UpdateOptions{})
 	if err != nil {
 		if apierrors.IsConflict(err) {
 			e.conflicts.Add(1)

@@ -68,18 +68,49 @@ struct Figures {
     least: Option<u64>,
 }
 
+/// Whose client client-go's writers use.
+#[derive(Clone, Copy, Debug)]
+enum Clients {
+    /// All use one, as the goroutines of a process do: one HTTP/2 connection.
+    One,
+    /// Each has its own, as so many processes do: as many connections as there are writers, as ours have.
+    Each,
+}
+
+impl Clients {
+    const ALL: [Self; 2] = [Self::One, Self::Each];
+
+    /// As a flag of the program.
+    fn flag(self) -> &'static str {
+        match self {
+            Self::One => "-client-each=false",
+            Self::Each => "-client-each",
+        }
+    }
+
+    /// As a part of a row's name.
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::One => "",
+            Self::Each => ", each",
+        }
+    }
+}
+
 /// The bursts with one of client-go's constants.
 #[derive(Debug)]
 struct Sweep {
     /// In milliseconds.
     constant: u32,
+    clients: Clients,
     runs: Vec<Figures>,
 }
 
 impl Sweep {
-    fn new(constant: u32) -> Self {
+    fn new(constant: u32, clients: Clients) -> Self {
         Self {
             constant,
+            clients,
             runs: Vec::new(),
         }
     }
@@ -138,7 +169,7 @@ impl Bench<'_> {
             let mut theirs: Vec<_> = args
                 .constants
                 .iter()
-                .map(|&constant| Sweep::new(constant))
+                .flat_map(|&constant| Clients::ALL.map(|clients| Sweep::new(constant, clients)))
                 .collect();
             for _ in 0..args.runs {
                 ensure!(!self.signals.any(), "interrupted");
@@ -149,14 +180,16 @@ impl Bench<'_> {
                     if sweep.rate() < HOPELESS * fastest {
                         continue;
                     }
-                    let backoff = [&*format!("-duration={}ms", sweep.constant), "-jitter=2"];
-                    sweep.runs.extend(self.client_go(writers, &backoff, LIMIT)?);
+                    let constant = format!("-duration={}ms", sweep.constant);
+                    let flags = [&*constant, "-jitter=2", sweep.clients.flag()];
+                    sweep.runs.extend(self.client_go(writers, &flags, LIMIT)?);
                 }
             }
             print_burst(writers, "optilock", &ours);
             print_burst(writers, "optilock, one process", &shared);
-            for Sweep { constant, runs } in &theirs {
-                print_burst(writers, &format!("client-go, {constant} ms"), runs);
+            for sweep in &theirs {
+                let name = format!("client-go, {} ms{}", sweep.constant, sweep.clients.suffix());
+                print_burst(writers, &name, &sweep.runs);
             }
         }
         Ok(())
@@ -178,13 +211,13 @@ impl Bench<'_> {
                 print_loop(writers, how, self.ours(writers, &seconds, how)?.as_ref());
             }
             // Its default backoff, without its limit of attempts, which would leave most updates undone.
-            let loops = [
-                "-duration=10ms",
-                "-jitter=0.1",
-                &format!("-loop={seconds}s"),
-            ];
-            let theirs = self.client_go(writers, &loops, LIMIT_OURS)?;
-            print_loop(writers, "client-go", theirs.as_ref());
+            let time = format!("-loop={seconds}s");
+            for clients in Clients::ALL {
+                let flags = ["-duration=10ms", "-jitter=0.1", &*time, clients.flag()];
+                let theirs = self.client_go(writers, &flags, LIMIT_OURS)?;
+                let name = format!("client-go{}", clients.suffix());
+                print_loop(writers, &name, theirs.as_ref());
+            }
         }
         Ok(())
     }

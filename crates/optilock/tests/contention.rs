@@ -130,7 +130,7 @@ fn best_constant(writers: u64) -> Way {
         5 => Duration::from_millis(1),
         50 => Duration::from_millis(100),
         200 => Duration::from_millis(300),
-        _ => Duration::from_millis(600),
+        _ => Duration::from_millis(900),
     })
 }
 
@@ -159,6 +159,11 @@ async fn a_burst_of_fifty() {
 #[tokio::test(start_paused = true)]
 async fn a_burst_of_two_hundred() {
     assert_as_good_as_the_best_constant(200, 3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_five_hundred() {
+    assert_as_good_as_the_best_constant(500, 1).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -208,7 +213,7 @@ async fn all_get_in_over_a_slow_network() {
 #[tokio::test(start_paused = true)]
 #[ignore = "prints a table"]
 async fn table() {
-    const CONSTANTS: [f64; 9] = [0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 200.0, 300.0, 600.0];
+    const CONSTANTS: [f64; 10] = [0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 200.0, 300.0, 600.0, 900.0];
     for writers in [1, 5, 50, 200, 500] {
         let seeds = if writers > 200 { 3 } else { 5 };
         let (rate, requests) = bursts(writers, seeds, Way::Private).await;

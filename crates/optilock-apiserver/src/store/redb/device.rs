@@ -90,6 +90,11 @@ impl Device {
         Ok(())
     }
 
+    /// The same for a database of its own that is only read. What is locked stays so when that is closed.
+    pub(super) fn reader(&self) -> Reader {
+        Reader(self.clone())
+    }
+
     fn call<T>(
         &self,
         call: impl FnOnce(&dyn StorageBackend) -> Result<T, io::Error>,
@@ -152,6 +157,32 @@ impl StorageBackend for Device {
         self.0.backend.unlock_range(start, end)?;
         self.0.locked.lock().remove(&(start, end));
         Ok(())
+    }
+}
+
+/// A device that is read, and locks nothing: whoever has made it has the locks.
+#[derive(Debug)]
+pub(super) struct Reader(Device);
+
+impl StorageBackend for Reader {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
+
+    fn write(&self, _: u64, _: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::PermissionDenied.into())
     }
 }
 

@@ -1,12 +1,10 @@
 //! What is in the file.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use bytes::Bytes;
 use redb::backends::FileBackend;
 use redb::{
     Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend, Table,
@@ -15,9 +13,11 @@ use redb::{
 use tempfile::NamedTempFile;
 
 use super::super::log::EventLog;
-use super::super::state::{Entries, FIRST_REVISION, State};
-use super::super::{Event, Page, Previous, Retention};
+use super::super::state::{FIRST_REVISION, State};
+use super::super::{Event, Page, Retention};
+use super::contents::{Contents, Unread};
 use super::device::Device;
+use super::early::Early;
 use super::error::{FileError, OpenError};
 use super::journal::Journal;
 
@@ -58,6 +58,9 @@ const COPY_DISTANCE: u64 = 1_000_000_000;
 /// So many changes are in one row of the log at most.
 const ROW: usize = 64;
 
+/// A shorter file is read by one thread, in bytes: others would cost more than they bring.
+const LONG: u64 = 16 << 20;
+
 /// redb's own cache: everything is in memory already, and what is written is read again soon or never.
 const CACHE_BYTES: usize = 64 << 20;
 
@@ -66,6 +69,8 @@ pub(super) struct File {
     path: PathBuf,
     pub(super) device: Device,
     pub(super) database: Database,
+    /// Where it is so long that it is read by several threads: what they have read.
+    early: Option<Early>,
 }
 
 impl fmt::Debug for File {
@@ -109,7 +114,8 @@ impl File {
         let backend = FileBackend::new(file);
         let backend = backend.map_err(|error| FileError::from(error).opening(path.to_owned()))?;
         let device = Device::new(backend).map_err(io)?;
-        Self::over(path, device)
+        let early = (device.len().map_err(io)? >= LONG).then(Early::default);
+        Self::over(path, device, early)
     }
 
     /// A file that is made when there is none.
@@ -141,14 +147,23 @@ impl File {
         if empty {
             initialize(&database).map_err(failed)?;
         }
-        Self::checked(path, device, database)
+        Self::checked(path, device, database, None)
     }
 
-    /// What is on a device.
-    fn over(path: &Path, device: Device) -> Result<Self, OpenError> {
-        let database = builder().create_with_backend(device.clone());
+    /// What is on a device, where it may be read early.
+    pub(super) fn over(
+        path: &Path,
+        device: Device,
+        early: Option<Early>,
+    ) -> Result<Self, OpenError> {
+        let mut builder = builder();
+        if let Some(early) = early.clone() {
+            let device = device.clone();
+            builder.set_repair_callback(move |session| early.told(session, &device));
+        }
+        let database = builder.create_with_backend(device.clone());
         let database = database.map_err(|error| FileError::from(error).opening(path.to_owned()))?;
-        Self::checked(path, device, database)
+        Self::checked(path, device, database, early)
     }
 
     /// Makes a new file, filled by `fill`. It has its name when it is whole, so that a crash leaves no half of one, and
@@ -196,11 +211,17 @@ impl File {
     }
 
     /// Refuses files of other programs and of later versions.
-    fn checked(path: &Path, device: Device, database: Database) -> Result<Self, OpenError> {
+    fn checked(
+        path: &Path,
+        device: Device,
+        database: Database,
+        early: Option<Early>,
+    ) -> Result<Self, OpenError> {
         let file = Self {
             path: path.to_owned(),
             device,
             database,
+            early,
         };
         let format = file.read(|transaction| match transaction.open_table(META) {
             Ok(meta) => Ok(meta.get(FORMAT)?.map(|found| found.value())),
@@ -252,70 +273,39 @@ impl File {
 
     /// Everything, into memory.
     pub(super) fn load(&self, retention: Retention) -> Result<Loaded, OpenError> {
-        let damaged = |why: &str| OpenError::Damaged {
+        let early = self.early.as_ref().and_then(Early::take);
+        let contents = match early {
+            // A copy has another revision by now.
+            Some(contents) if !contents.copy => contents,
+            _ => self.contents()?,
+        };
+        let Contents {
+            entries,
+            revision,
+            history,
+            logged: mut behind,
+            ..
+        } = contents;
+        behind.sort_unstable_by(|one, other| other.cmp(one));
+        let log = EventLog::restored(revision, history, retention);
+        Ok(Loaded {
+            state: State::new(entries, revision, log),
+            journal: Journal::new(behind, revision + 1),
+        })
+    }
+
+    /// What the tables hold, by as many threads as it is worth.
+    pub(super) fn contents(&self) -> Result<Contents, OpenError> {
+        let together = self.early.is_some();
+        let read = self.read(|transaction| match Contents::read(transaction, together) {
+            Ok(contents) => Ok(Ok(contents)),
+            Err(Unread::File(error)) => Err(error),
+            Err(Unread::Damaged(why)) => Ok(Err(why)),
+        })?;
+        read.map_err(|why| OpenError::Damaged {
             path: self.path.clone(),
             why: why.to_owned(),
-        };
-        self.read(|transaction| {
-            let mut revision = revision(&transaction.open_table(META)?)?;
-            let mut entries = Vec::new();
-            for row in transaction.open_table(OBJECTS)?.iter()? {
-                let (key, held) = row?;
-                let (revision, value) = held.value();
-                let held = (Bytes::copy_from_slice(value), revision);
-                entries.push((Arc::<str>::from(key.value()), held));
-            }
-            // From a sorted list, the map is built in one go.
-            let mut entries: Entries = entries.into_iter().collect();
-
-            let now = now();
-            let mut newest: HashMap<Arc<str>, Option<Bytes>> = HashMap::new();
-            let mut history = Vec::new();
-            for row in transaction.open_table(LOG)?.iter()? {
-                let (first, group) = row?;
-                let (time, changes) = group.value();
-                let age = Duration::from_millis(now.saturating_sub(time));
-                for (at, (key, value, replaced, carried)) in (first.value()..).zip(changes) {
-                    let key = match entries.get_key_value(key) {
-                        Some((key, _)) => Arc::clone(key),
-                        None => Arc::from(key),
-                    };
-                    let value = value.map(Bytes::copy_from_slice);
-                    let before = newest.insert(Arc::clone(&key), value.clone()).flatten();
-                    let previous = match (replaced, carried.map(Bytes::copy_from_slice).or(before))
-                    {
-                        (0, _) => None,
-                        (revision, Some(value)) => Some(Previous { value, revision }),
-                        (_, None) => return Ok(Err(damaged("its log has a gap"))),
-                    };
-                    let behind = entries.get(&key).is_none_or(|(_, held)| *held < at);
-                    match value.clone() {
-                        Some(value) if behind => {
-                            entries.insert(Arc::clone(&key), (value, at));
-                        }
-                        None if behind => {
-                            entries.remove(&key);
-                        }
-                        _ => {}
-                    }
-                    let event = Event {
-                        revision: at,
-                        key,
-                        value,
-                        previous,
-                    };
-                    history.push((event, age));
-                    revision = at;
-                }
-            }
-            let mut behind: Vec<Arc<str>> = newest.into_keys().collect();
-            behind.sort_unstable_by(|one, other| other.cmp(one));
-            let log = EventLog::restored(revision, history, retention);
-            Ok(Ok(Loaded {
-                state: State::new(entries, revision, log),
-                journal: Journal::new(behind, revision + 1),
-            }))
-        })?
+        })
     }
 
     /// Writes changes, all or none, and returns when they are on the disk. `state` is as it was before them.
@@ -419,7 +409,7 @@ impl Failed {
             path: self.path.clone(),
             source,
         })?;
-        let file = File::over(&self.path, self.device.clone())?;
+        let file = File::over(&self.path, self.device.clone(), None)?;
         let Loaded {
             state: found,
             journal,
@@ -488,14 +478,19 @@ fn initialize(database: &Database) -> Result<(), FileError> {
     Ok(transaction.commit()?)
 }
 
-fn revision(meta: &impl ReadableTable<&'static str, u64>) -> Result<u64, FileError> {
+/// Whether the file is a copy that no server has used.
+pub(super) fn is_copy(meta: &impl ReadableTable<&'static str, u64>) -> Result<bool, FileError> {
+    Ok(meta.get(COPY)?.is_some())
+}
+
+pub(super) fn revision(meta: &impl ReadableTable<&'static str, u64>) -> Result<u64, FileError> {
     let revision = meta.get(REVISION)?.map(|revision| revision.value());
     // It is written with the format, in one transaction.
     Ok(revision.unwrap_or(FIRST_REVISION))
 }
 
 /// Milliseconds since 1970. A clock that is wrong makes history last longer or shorter, and nothing else.
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |since| {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

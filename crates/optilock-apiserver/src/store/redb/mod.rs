@@ -6,7 +6,9 @@
 
 mod backup;
 mod compaction;
+mod contents;
 mod device;
+mod early;
 mod error;
 mod file;
 mod journal;

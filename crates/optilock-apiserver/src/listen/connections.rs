@@ -96,6 +96,11 @@ impl Open {
         Busy(Arc::clone(self))
     }
 
+    /// Whether more than one request is under way.
+    pub(super) fn is_shared(&self) -> bool {
+        self.connection.requests.load(Ordering::Relaxed) > 1
+    }
+
     /// Resolves when this connection has to go for another.
     pub(super) async fn asked_to_leave(&self) {
         self.connection.leave.notified().await;

@@ -3,6 +3,7 @@
 mod authority;
 mod connections;
 mod credentials;
+mod gather;
 mod limits;
 mod listener;
 mod port;

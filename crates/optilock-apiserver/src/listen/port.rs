@@ -27,6 +27,7 @@ use tower::{BoxError, Service, ServiceExt};
 
 use super::connections::{Busy, Connections, Last, Open};
 use super::credentials::Credentials;
+use super::gather::Gathered;
 use super::{Authority, Limits, ListenError};
 use crate::http::{Authentication, Crowd, InUse};
 use crate::status::{Reason, Status};
@@ -255,11 +256,15 @@ impl Accepted {
         let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake);
         let handshake = handshake.await.map_err(io::Error::from).flatten();
         let stream = handshake.inspect_err(|_| self.handshake_errors.inc())?;
+        // On HTTP/1.1 an answer is written at once anyway.
+        let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let gathered = Gathered::new(stream, is_h2);
         let builder = http_server();
         // Until the first bytes have told the protocol hyper has no time limit at all.
         let begun = Arc::new(Notify::new());
         let begins = Arc::clone(&begun);
         let open = self.open;
+        let in_use = Arc::clone(&open);
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             begins.notify_one();
             let (busy, service) = (Arc::new(open.busy()), service.clone());
@@ -272,8 +277,10 @@ impl Accepted {
                 Ok::<_, S::Error>(answer.map(|body| Last { body, busy }))
             }
         });
-        let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        let stream = TokioIo::new(gathered.clone());
+        let serving = builder.serve_connection_with_upgrades(stream, service);
         let serving = watcher.watch(serving.into_owned());
+        let serving = gathered.drive(serving, move || in_use.is_shared());
         let mut serving = std::pin::pin!(serving);
         tokio::select! {
             ended = &mut serving => return ended,

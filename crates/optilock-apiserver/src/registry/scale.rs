@@ -85,7 +85,8 @@ pub(crate) fn scales() -> &'static Resource {
                 Column::new("Desired", "integer"),
                 Column::new("Available", "integer"),
                 Column::new("Age", "string"),
-            ],
+            ]
+            .into(),
         }))
     });
     &SCALES

@@ -2,9 +2,11 @@
 //! their tables.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use super::model::Gvk;
 
@@ -14,6 +16,7 @@ const RESOURCES: &str = include_str!("../../data/resources.json");
 /// A resource of the API.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(bound(deserialize = "'de: 'static"))]
 pub(crate) struct Resource {
     /// API group; empty for core.
     pub(crate) group: Box<str>,
@@ -43,7 +46,7 @@ pub(crate) struct Resource {
     pub(crate) subresources: Vec<Subresource>,
     /// Columns of its table; empty for a resource that can't be listed.
     #[serde(default)]
-    pub(crate) columns: Vec<Column>,
+    pub(crate) columns: Columns,
 }
 
 /// A subresource, e.g. `deployments/scale`.
@@ -57,6 +60,47 @@ pub(crate) struct Subresource {
     pub(crate) gvk: Gvk,
     /// Verbs, e.g. `get`, `patch`, `update`.
     pub(crate) verbs: Vec<Box<str>>,
+}
+
+/// Columns, which are read when they are looked at first: a server starts sooner so, and shows few of its tables.
+#[derive(Debug, Default)]
+pub(crate) struct Columns {
+    /// JSON; empty where they were never text.
+    text: &'static str,
+    read: OnceLock<Vec<Column>>,
+}
+
+impl Deref for Columns {
+    type Target = [Column];
+
+    fn deref(&self) -> &[Column] {
+        self.read.get_or_init(|| match self.text {
+            "" => Vec::new(),
+            // A test reads all of them.
+            text => {
+                serde_json::from_str(text).expect("columns in data/resources.json are well formed")
+            }
+        })
+    }
+}
+
+impl From<Vec<Column>> for Columns {
+    fn from(columns: Vec<Column>) -> Self {
+        Self {
+            text: "",
+            read: OnceLock::from(columns),
+        }
+    }
+}
+
+impl<'de: 'static> Deserialize<'de> for Columns {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text: &'de RawValue = Deserialize::deserialize(deserializer)?;
+        Ok(Self {
+            text: text.get(),
+            read: OnceLock::new(),
+        })
+    }
 }
 
 /// A column of a table: `metav1.TableColumnDefinition` without its description.

@@ -192,7 +192,7 @@ fn resource(definition: &Value, version: &Value, types: &Arc<Versions>) -> Resou
             short_names: texts(&names["shortNames"]),
             categories: texts(&names["categories"]),
             subresources: subresources(definition, version),
-            columns: columns(version),
+            columns: columns(version).into(),
         }),
         ty: ty_of(&own_version),
         strategy: Strategy {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use http::HeaderValue;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use optilock_apiserver::ApiService;
@@ -18,6 +18,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::connection::{Connection, Transport};
+use crate::http1::Http1;
 
 /// What is spoken over TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -82,14 +83,14 @@ impl Access {
             Self::InProcess(service) => return Ok(Connection::in_process(service.clone())),
             Self::Port(port) => port,
         };
-        let stream = TokioIo::new(port.stream(protocol).await?);
+        let stream = port.stream(protocol).await?;
         let transport = match protocol {
             Protocol::H1 => {
-                let (sender, connection) = http1::handshake(stream).await?;
-                tokio::spawn(connection);
-                Transport::Http1(sender)
+                let connection = Http1::new(stream, &port.address, &port.bearer);
+                Transport::Http1(Box::new(connection))
             }
             Protocol::H2 => {
+                let stream = TokioIo::new(stream);
                 let (sender, connection) = http2::handshake(TokioExecutor::new(), stream).await?;
                 tokio::spawn(connection);
                 Transport::Http2(sender)

@@ -1,24 +1,25 @@
 //! Requests on a connection, as cheap as a client can be: heads and bodies are made beforehand, and what nobody looks at is not kept.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use optilock_apiserver::ApiService;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 use tower::ServiceExt;
 
-/// How much of an answer is kept where nobody needs it whole: a list's metadata are within it.
-const HEAD: usize = 4096;
+use crate::http1::{Http1, Kept};
 
 /// How requests get to a server.
 #[derive(Debug)]
 pub(crate) enum Transport {
-    Http1(http1::SendRequest<Full<Bytes>>),
+    Http1(Box<Http1<TlsStream<TcpStream>>>),
     Http2(http2::SendRequest<Full<Bytes>>),
     InProcess(ApiService),
 }
@@ -27,9 +28,15 @@ pub(crate) enum Transport {
 #[derive(Debug)]
 pub(crate) struct Connection {
     transport: Transport,
-    host: HeaderValue,
-    authority: Option<Authority>,
-    bearer: Option<HeaderValue>,
+    /// Where there is a connection.
+    origin: Option<Origin>,
+}
+
+/// Whom requests are for, and by whom they are.
+#[derive(Clone, Debug)]
+struct Origin {
+    authority: Authority,
+    bearer: HeaderValue,
 }
 
 /// What is asked.
@@ -45,6 +52,8 @@ pub(crate) struct Call {
 /// What of an answer is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Keep {
+    /// That it was a success.
+    Nothing,
     /// Its beginning.
     Head,
     /// Everything.
@@ -95,21 +104,18 @@ impl Answer {
 impl Connection {
     /// A connection to this host, for this bearer.
     pub(crate) fn new(transport: Transport, host: &str, bearer: &HeaderValue) -> Result<Self> {
-        Ok(Self {
-            transport,
-            host: HeaderValue::from_str(host)?,
-            authority: Some(host.parse()?),
-            bearer: Some(bearer.clone()),
-        })
+        let origin = Some(Origin {
+            authority: host.parse()?,
+            bearer: bearer.clone(),
+        });
+        Ok(Self { transport, origin })
     }
 
     /// No connection, but the server itself.
     pub(crate) fn in_process(service: ApiService) -> Self {
         Self {
             transport: Transport::InProcess(service),
-            host: HeaderValue::from_static("localhost"),
-            authority: None,
-            bearer: None,
+            origin: None,
         }
     }
 
@@ -120,24 +126,19 @@ impl Connection {
             Transport::Http2(sender) => Transport::Http2(sender.clone()),
             Transport::InProcess(service) => Transport::InProcess(service.clone()),
         };
-        Some(Self {
-            transport,
-            host: self.host.clone(),
-            authority: self.authority.clone(),
-            bearer: self.bearer.clone(),
-        })
+        let origin = self.origin.clone();
+        Some(Self { transport, origin })
     }
 
     /// Sends a request and reads its answer.
     pub(crate) async fn ask(&mut self, call: &Call, keep: Keep) -> Result<Answer> {
-        let request = self.request(call)?;
         let answer = match &mut self.transport {
+            Transport::Http1(connection) => connection.ask(call, keep).await,
+            Transport::Http2(_) => read(self.open(call).await?, keep).await,
             Transport::InProcess(service) => {
+                let request = request(call, self.origin.as_ref())?;
                 let Ok(response) = service.oneshot(request).await;
                 read(response, keep).await
-            }
-            Transport::Http1(_) | Transport::Http2(_) => {
-                read(self.send(request).await?, keep).await
             }
         };
         answer.with_context(|| format!("{} {}", call.method, call.path))
@@ -145,44 +146,32 @@ impl Connection {
 
     /// Sends a request whose answer is read by the caller, as it comes.
     pub(crate) async fn open(&mut self, call: &Call) -> Result<Response<Incoming>> {
-        let request = self.request(call)?;
-        self.send(request).await
-    }
-
-    async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>> {
+        let request = request(call, self.origin.as_ref())?;
         match &mut self.transport {
-            Transport::Http1(sender) => {
-                sender.ready().await?;
-                Ok(sender.send_request(request).await?)
-            }
             Transport::Http2(sender) => Ok(sender.send_request(request).await?),
-            Transport::InProcess(_) => anyhow::bail!("there is no connection in process"),
+            _ => bail!("answers are read as they come over HTTP/2 alone: --protocol h2"),
         }
     }
+}
 
-    fn request(&self, call: &Call) -> Result<Request<Full<Bytes>>> {
-        let path: http::uri::PathAndQuery = call.path.parse()?;
-        let mut uri = http::uri::Parts::default();
-        uri.path_and_query = Some(path);
-        if let (Transport::Http2(_), Some(authority)) = (&self.transport, &self.authority) {
-            uri.scheme = Some(Scheme::HTTPS);
-            uri.authority = Some(authority.clone());
-        }
-        let mut request = Request::new(Full::new(call.body.clone()));
-        *request.method_mut() = call.method.clone();
-        *request.uri_mut() = Uri::from_parts(uri)?;
-        let headers = request.headers_mut();
-        if let Transport::Http1(_) = self.transport {
-            headers.insert(HOST, self.host.clone());
-        }
-        if let Some(bearer) = &self.bearer {
-            headers.insert(AUTHORIZATION, bearer.clone());
-        }
-        if !call.body.is_empty() {
-            headers.insert(CONTENT_TYPE, call.content.clone());
-        }
-        Ok(request)
+/// A request for hyper, or for what is called as it is.
+fn request(call: &Call, origin: Option<&Origin>) -> Result<Request<Full<Bytes>>> {
+    let path: http::uri::PathAndQuery = call.path.parse()?;
+    let mut uri = http::uri::Parts::default();
+    uri.path_and_query = Some(path);
+    let mut request = Request::new(Full::new(call.body.clone()));
+    *request.method_mut() = call.method.clone();
+    if let Some(Origin { authority, bearer }) = origin {
+        uri.scheme = Some(Scheme::HTTPS);
+        uri.authority = Some(authority.clone());
+        request.headers_mut().insert(AUTHORIZATION, bearer.clone());
     }
+    *request.uri_mut() = Uri::from_parts(uri)?;
+    if !call.body.is_empty() {
+        let content = call.content.clone();
+        request.headers_mut().insert(CONTENT_TYPE, content);
+    }
+    Ok(request)
 }
 
 async fn read<B>(response: Response<B>, keep: Keep) -> Result<Answer>
@@ -191,20 +180,13 @@ where
     B::Error: std::error::Error + Send + Sync + 'static,
 {
     let code = response.status();
-    let keep_all = keep == Keep::All || !code.is_success();
+    let mut kept = Kept::of(code, keep);
     let mut body = response.into_body();
-    let mut kept = Vec::new();
     while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame?.into_data()
-            && (keep_all || kept.len() < HEAD)
-        {
-            let most = if keep_all {
-                data.len()
-            } else {
-                HEAD.min(data.len())
-            };
-            kept.extend_from_slice(&data[..most]);
+        if let Ok(data) = frame?.into_data() {
+            kept.take(&data);
         }
     }
-    Ok(Answer { code, body: kept })
+    let body = kept.body;
+    Ok(Answer { code, body })
 }

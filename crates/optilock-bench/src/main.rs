@@ -6,6 +6,7 @@ mod bare;
 mod connection;
 mod fill;
 mod first;
+mod http1;
 mod load;
 mod objects;
 mod process;

@@ -130,7 +130,7 @@ impl Worker {
         };
         let keep = match verb {
             Verb::Update => Keep::All,
-            _ => Keep::Head,
+            _ => Keep::Nothing,
         };
         let answer = self.connection.ask(&call, keep).await?.success();
         let answer = answer.with_context(|| format!("{} {}", call.method, call.path))?;

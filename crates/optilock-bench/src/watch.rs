@@ -10,7 +10,6 @@ use memchr::memchr;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::access::Protocol;
 use crate::connection::{Call, Keep};
 use crate::load::ServerArgs;
 use crate::objects::{event, event_name, text_after, version};
@@ -25,7 +24,7 @@ const PER_CONNECTION: usize = 100;
 pub(crate) struct Args {
     #[command(flatten)]
     server: ServerArgs,
-    /// How many watches are open; with HTTP/2, 100 on each connection.
+    /// How many watches are open, 100 on each connection of HTTP/2.
     #[arg(long)]
     watchers: usize,
     /// How many `ConfigMaps` are made.
@@ -59,7 +58,7 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
     let mut watching = JoinSet::new();
     let mut connection = access.connect(protocol).await?;
     for watcher in 0..args.watchers {
-        if protocol == Protocol::H1 || watcher % PER_CONNECTION == 0 {
+        if watcher % PER_CONNECTION == 0 {
             connection = access.connect(protocol).await?;
         }
         let response = connection

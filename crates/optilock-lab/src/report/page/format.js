@@ -83,8 +83,8 @@ function legend(entries) {
 }
 
 /**
- * A table that is sorted by a click on a column's head. A column is {head, words, value(row), show(row), title}; `show`
- * may give an element.
+ * A table that is sorted by a click on a column's head. A column is {head, words, long, value(row), show(row), title}; `show`
+ * may give an element, and what is long may have several lines.
  */
 function table(columns, rows) {
   let by = null;
@@ -96,7 +96,8 @@ function table(columns, rows) {
       const place = (row) => by.value(row) ?? -Infinity;
       order.sort((a, b) => (place(a) < place(b) ? -1 : place(a) > place(b) ? 1 : 0) * (up ? 1 : -1));
     }
-    const cell = (column, row) => el("td", { class: column.words ? "words" : null }, (column.show ?? ((r) => count(column.value(r))))(row));
+    const kind = ({ words, long }) => [words && "words", long && "long"].filter(Boolean).join(" ") || null;
+    const cell = (column, row) => el("td", { class: kind(column) }, (column.show ?? ((r) => count(column.value(r))))(row));
     body.replaceChildren(...order.map((row) => el("tr", {}, columns.map((column) => cell(column, row)))));
   };
   const heads = columns.map((column) => {

@@ -116,7 +116,7 @@ function versions(history) {
     { head: "object", words: true, value: (v) => history.object[v.op], show: (v) => history.objects[history.object[v.op]].name },
     { head: "base", value: (v) => history.base[v.op], show: (v) => (history.base[v.op] < 0 ? "–" : String(history.base[v.op])) },
     { head: "version", value: (v) => history.rv[v.op], show: (v) => String(history.rv[v.op]) },
-    { head: "follows", words: true, value: (v) => Number(v.follows), show: (v) => (v.first ? "first here" : v.follows ? "✓" : el("span", { class: "bad" }, "not the version before")) },
+    { head: "follows", words: true, long: true, value: (v) => Number(v.follows), show: (v) => (v.first ? "first here" : v.follows ? "✓" : el("span", { class: "bad" }, "not the version before")) },
     { head: "by", words: true, value: (v) => history.worker[v.op], show: winner },
     { head: "at", value: (v) => history.end[v.op], show: (v) => duration(history.end[v.op]) },
     { head: "", words: true, show: (v) => showButton(history, history.update[v.op]) },
@@ -220,7 +220,7 @@ const RUN_COLUMNS = [
   { head: "p99", value: (run) => run.latency?.p99_ns, show: (run) => duration(run.latency?.p99_ns) },
   { head: "longest wait", value: (run) => run.longest_wait_ns, show: (run) => duration(run.longest_wait_ns) },
   { head: "Jain", value: (run) => run.jain },
-  { head: "verdict", words: true, value: (run) => Number(run.verdict.ok), show: (run) => (run.verdict.ok ? "✓" : el("span", { class: "bad" }, `✗ ${run.verdict.violated.map((one) => one.rule).join(", ")}`)) },
+  { head: "verdict", words: true, long: true, value: (run) => Number(run.verdict.ok), show: (run) => (run.verdict.ok ? "✓" : el("span", { class: "bad" }, `✗ ${run.verdict.violated.map((one) => one.rule).join(", ")}`)) },
 ];
 
 function alarm(value) {

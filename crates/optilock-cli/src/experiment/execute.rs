@@ -107,7 +107,7 @@ impl Session {
             if let Some(twins) = &mut twins
                 && twins.needs_measuring(plan.workers)
             {
-                twins.keep(plan.workers, self.measured(plan.workers).await?);
+                twins.keep(plan.workers, self.measured(&plan).await?);
             }
             let summary = self.run_one(plan.clone(), history.as_deref()).await?;
             if twins.is_some() {
@@ -125,15 +125,19 @@ impl Session {
         Ok(twins)
     }
 
-    /// What the server gets done where so many ask. It takes a few seconds, which ctrl-c waits for: it cleans up behind
+    /// What the server gets done where as many ask as in this run. It takes a few seconds, which ctrl-c waits for: it cleans up behind
     /// itself.
-    async fn measured(&mut self, clients: usize) -> Result<Capacity, Ended> {
+    async fn measured(&mut self, plan: &Plan) -> Result<Capacity, Ended> {
+        let clients = plan.workers;
         self.screen
             .start_watch(format!("measuring the server with {clients} clients"));
-        let Common {
-            namespace, prefix, ..
-        } = &self.options;
-        let measured = measure(&self.target, namespace, prefix, clients).await;
+        let Plan {
+            namespace,
+            prefix,
+            leg,
+            ..
+        } = plan;
+        let measured = measure(&self.target, namespace, prefix, clients, *leg).await;
         self.screen.end_progress();
         Ok(measured?)
     }

@@ -58,13 +58,15 @@ impl Twins {
         });
     }
 
-    /// The run's twins: each with a seed of its own.
+    /// The run's twins: the same workers, who draw the same pauses, each time on another day of the server.
     pub(super) fn of(&self, plan: &Plan) -> Vec<Plan> {
         let first = plan.seed.wrapping_mul(TWINS);
         let capacity = self.capacity(plan.workers);
         let twin = |turn| Plan {
-            capacity: Some(capacity),
-            seed: first.wrapping_add(turn),
+            capacity: Some(Capacity {
+                seed: first.wrapping_add(turn),
+                ..capacity
+            }),
             ..plan.clone()
         };
         (0..TWINS).map(twin).collect()
@@ -79,6 +81,7 @@ impl Twins {
             };
             Pace {
                 work: part(|pace| pace.work),
+                beside: part(|pace| pace.beside),
                 latency: part(|pace| pace.latency),
                 wake: part(|pace| pace.wake),
             }
@@ -89,6 +92,7 @@ impl Twins {
             read: middle(|one| one.read),
             refused: middle(|one| one.refused),
             write: middle(|one| one.write),
+            seed: 0,
         }
     }
 
@@ -134,7 +138,7 @@ impl Twins {
         ];
         let rows = numbers.iter().flat_map(|&clients| {
             kinds.map(|(name, kind)| {
-                let work = self.millis(clients, kind, |pace| pace.work);
+                let work = self.millis(clients, kind, |pace| pace.work + pace.beside);
                 let latency = self.millis(clients, kind, |pace| pace.latency);
                 let wake = self.millis(clients, kind, |pace| pace.wake);
                 vec![

@@ -1,27 +1,49 @@
 //! What makes requests wait for each other.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use rand::{Rng, SeedableRng, rngs::StdRng, seq::IteratorRandom};
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::exact::Exact;
 
-/// Processors of which each does one thing after the other. Whoever waits may be next, as answers overtake each other on a real
-/// server: its threads, connections and processes have queues of their own.
+/// Processors, each with a thread of every process that requests go through.
+///
+/// As programs do that ask their operating system what has arrived only when they have nothing left to do, a thread takes up all
+/// that waits for its process at once, and whoever comes then waits until one of the threads is through. So those who ask
+/// together are served together, and who meets a thread with little to do overtakes others. A thread that finds nothing takes
+/// half of what another has left. Processors are shared fairly among processes.
 #[derive(Debug, Clone)]
 pub(super) struct Desk {
     exact: Exact,
     state: Arc<Mutex<State>>,
 }
 
+/// A process that requests go through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Process {
+    Client,
+    Server,
+    Storage,
+}
+
+const PROCESSES: [Process; 3] = [Process::Client, Process::Server, Process::Storage];
+
 #[derive(Debug)]
 struct State {
-    /// How many processors have nothing to do.
-    idle: usize,
-    waiting: Vec<Job>,
+    /// The processors that have nothing to do.
+    idle: Vec<usize>,
+    processes: [Queues; PROCESSES.len()],
     rng: StdRng,
+}
+
+/// What waits for a process.
+#[derive(Debug)]
+struct Queues {
+    arrived: VecDeque<Job>,
+    /// By processor, what its thread has taken up.
+    taken: Vec<VecDeque<Job>>,
 }
 
 #[derive(Debug)]
@@ -32,9 +54,14 @@ struct Job {
 
 impl Desk {
     pub(super) fn new(exact: Exact, seed: u64, processors: usize) -> Self {
+        let processors = processors.max(1);
+        let queues = || Queues {
+            arrived: VecDeque::new(),
+            taken: (0..processors).map(|_| VecDeque::new()).collect(),
+        };
         let state = State {
-            idle: processors.max(1),
-            waiting: Vec::new(),
+            idle: (0..processors).collect(),
+            processes: PROCESSES.map(|_| queues()),
             rng: StdRng::seed_from_u64(seed),
         };
         Self {
@@ -43,10 +70,13 @@ impl Desk {
         }
     }
 
-    /// Waits until it is one's turn and something that takes so long is done.
-    pub(super) async fn work(&self, takes: Duration) {
+    /// Waits until it is one's turn in a process and something that takes so long is done.
+    pub(super) async fn work(&self, process: Process, takes: Duration) {
         let (done, is_done) = oneshot::channel();
-        self.state.lock().waiting.push(Job { takes, done });
+        let job = Job { takes, done };
+        self.state.lock().processes[process as usize]
+            .arrived
+            .push_back(job);
         self.serve();
         // Lost only with the desk.
         let _ = is_done.await;
@@ -54,22 +84,50 @@ impl Desk {
 
     /// Begins with somebody, if a processor has nothing to do and anybody waits.
     fn serve(&self) {
-        let next = {
-            let state = &mut *self.state.lock();
-            if state.idle == 0 || state.waiting.is_empty() {
-                return;
-            }
-            state.idle -= 1;
-            let who = state.rng.random_range(0..state.waiting.len());
-            state.waiting.swap_remove(who)
+        let Some((processor, next)) = self.state.lock().next() else {
+            return;
         };
         let desk = self.clone();
         self.exact.plan(Instant::now() + next.takes, move || {
             // Whoever waited may be gone.
             let _ = next.done.send(());
-            desk.state.lock().idle += 1;
+            desk.state.lock().idle.push(processor);
             desk.serve();
         });
+    }
+}
+
+impl State {
+    /// A processor that has nothing to do, and what it does next.
+    fn next(&mut self) -> Option<(usize, Job)> {
+        let &processor = self.idle.last()?;
+        let busy = self.processes.iter_mut().filter(|queues| queues.waits());
+        let process = busy.choose(&mut self.rng)?;
+        let job = process.next(processor, &mut self.rng)?;
+        self.idle.pop();
+        Some((processor, job))
+    }
+}
+
+impl Queues {
+    fn waits(&self) -> bool {
+        !self.arrived.is_empty() || self.taken.iter().any(|taken| !taken.is_empty())
+    }
+
+    /// What a processor's thread does next.
+    fn next(&mut self, processor: usize, rng: &mut StdRng) -> Option<Job> {
+        if self.taken[processor].is_empty() {
+            if self.arrived.is_empty() {
+                let most = self.taken.iter_mut().max_by_key(|taken| taken.len())?;
+                let half = most.len() / 2;
+                self.taken[processor] = most.drain(half..).collect();
+            } else {
+                self.taken[processor] = mem::take(&mut self.arrived);
+            }
+        }
+        let taken = &mut self.taken[processor];
+        let who = rng.random_range(0..taken.len());
+        taken.swap_remove_back(who)
     }
 }
 
@@ -80,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_is_served_after_the_other_in_any_order() {
+    fn a_thread_takes_up_all_that_waits_and_serves_it_in_any_order() {
         let exact = Exact::default();
         exact.runtime().unwrap().block_on(async {
             tokio::spawn(exact.clone().drive());
@@ -89,30 +147,45 @@ mod tests {
                 let desk = Desk::new(exact.clone(), seed, 1);
                 let started = Instant::now();
                 let work = async |micros: u64| {
-                    desk.work(Duration::from_micros(micros)).await;
+                    desk.work(Process::Server, Duration::from_micros(micros))
+                        .await;
                     started.elapsed().as_micros()
                 };
-                // The first is served at once, the others in either order.
-                let done = join_all([100, 30, 50].map(work)).await;
+                let late = async {
+                    exact.sleep(Duration::from_micros(110)).await;
+                    work(70).await
+                };
+                // The first is served at once, the others in either order, and who comes then is the last.
+                let (done, late) = tokio::join!(join_all([100, 30, 50].map(work)), late);
                 assert!(
                     done == [100, 130, 180] || done == [100, 180, 150],
                     "{done:?}"
                 );
-                assert_eq!(work(70).await, 250);
+                assert_eq!(late, 250);
                 orders.push(done);
             }
             orders.sort();
             orders.dedup();
             assert_eq!(orders.len(), 2);
-            // Two processors take up two at once, and the third when one is done.
+        });
+    }
+
+    #[test]
+    fn a_thread_with_nothing_to_do_takes_from_another() {
+        let exact = Exact::default();
+        exact.runtime().unwrap().block_on(async {
+            tokio::spawn(exact.clone().drive());
             let desk = Desk::new(exact.clone(), 1, 2);
             let started = Instant::now();
-            let done = join_all([100, 30, 50].map(async |micros| {
-                desk.work(Duration::from_micros(micros)).await;
+            let done = join_all([20, 10, 40, 40].map(async |micros| {
+                desk.work(Process::Server, Duration::from_micros(micros))
+                    .await;
                 started.elapsed().as_micros()
             }));
-            let done = done.await;
-            assert!(done == [100, 30, 80], "{done:?}");
+            // Whoever was done first has taken up the last two.
+            let mut done = done.await;
+            done.sort_unstable();
+            assert_eq!(done, [10, 20, 50, 60]);
         });
     }
 }

@@ -24,6 +24,8 @@ const PAUSE: Duration = Duration::from_millis(4);
 const AT_ONCE: usize = 16;
 /// For how long many ask at once.
 const CROWDED: Duration = Duration::from_millis(600);
+/// What is added to each way where a run adds anything: the client has as much work with it as with a long one.
+const SHORT_WAY: Duration = Duration::from_micros(50);
 /// So many clients at least make a crowd.
 const CROWD: usize = 2;
 
@@ -31,7 +33,8 @@ const CROWD: usize = 2;
 ///
 /// It does so for a few seconds on Deployments of its own, whose names begin with the prefix, and deletes them. It asks
 /// as the workers of a run do, so that what recording costs is part of what is measured, and so that the connections that
-/// a run of as many workers needs are open afterwards.
+/// a run of as many workers needs are open afterwards. Where a run adds something to each way (`leg`), so is it done here, but
+/// for no longer than it takes to cost the client what it costs there.
 ///
 /// # Errors
 /// [`Error`] where the server doesn't do what it is asked.
@@ -40,13 +43,14 @@ pub async fn measure(
     namespace: &str,
     prefix: &str,
     clients: usize,
+    leg: Leg,
 ) -> Result<Capacity, Error> {
     let run_id = format!("{:08x}", rand::rng().random::<u32>());
     let objects: Vec<_> = (0..clients.max(CROWD))
         .map(|index| format!("{prefix}-{run_id}-{index}"))
         .map(|name| Cleanup::<Deployment>::new(target, namespace, &name, &run_id))
         .collect();
-    let measured = measure_with(target, namespace, &objects).await;
+    let measured = measure_with(target, namespace, &objects, short(leg)).await;
     let deletions = stream::iter(&objects).map(Cleanup::delete);
     let deleted: Vec<Result<(), CleanupError>> =
         deletions.buffer_unordered(AT_ONCE).collect().await;
@@ -57,8 +61,9 @@ async fn measure_with(
     target: &Target,
     namespace: &str,
     objects: &[Cleanup<Deployment>],
+    leg: Leg,
 ) -> Result<Capacity, Error> {
-    let client = as_workers(target.client());
+    let client = as_workers(target.client(), leg);
     let created = stream::iter(objects)
         .map(|object| object.create(&client, |metadata| Change::Counter.object(metadata)));
     let created: Vec<Deployment> = created.buffer_unordered(AT_ONCE).try_collect().await?;
@@ -90,15 +95,17 @@ async fn measure_with(
 
     // The first requests of each client open its connection.
     crowded(&created, read).await.map_err(failed)?;
-    let read_alone = Alone::measure(&created[0], read).await.map_err(failed)?;
-    let write_alone = Alone::measure(&created[0], write).await.map_err(failed)?;
-    let refused_alone = Alone::measure(&created[0], refuse).await.map_err(failed)?;
+    // As workers do: a read before each write.
+    let nothing = async |old| Ok(old);
+    let first = &created[0];
+    let read_alone = Alone::measure(first, nothing, read).await.map_err(failed)?;
+    let write_alone = Alone::measure(first, read, write).await.map_err(failed)?;
+    let refused_alone = Alone::measure(first, read, refuse).await.map_err(failed)?;
     let mut current = Vec::new();
     for object in created {
         current.push(read(object).await.map_err(failed)?);
     }
     let reads = crowded(&current, read).await.map_err(failed)?;
-    // As workers do: a read before each write.
     let first = &current[0].clone();
     let refusals = crowded(&current, |old| async move {
         read(first.clone()).await?;
@@ -110,9 +117,11 @@ async fn measure_with(
     let processors = processors(target);
     let pace = |each: Duration, alone: Alone| {
         let work = each.saturating_mul(u32::try_from(processors).unwrap_or(u32::MAX));
+        let alone_awake = alone.awake.saturating_sub(leg.mean * 2);
         Pace {
-            work,
-            latency: alone.awake.saturating_sub(work),
+            work: work.min(alone_awake),
+            beside: work.saturating_sub(alone_awake),
+            latency: alone_awake.saturating_sub(work),
             wake: alone.asleep.saturating_sub(alone.awake),
         }
     };
@@ -121,6 +130,7 @@ async fn measure_with(
         read: pace(reads, read_alone),
         refused: pace(refusals.saturating_sub(reads), refused_alone),
         write: pace(writes.saturating_sub(reads), write_alone),
+        seed: 0,
     })
 }
 
@@ -133,9 +143,17 @@ fn processors(target: &Target) -> usize {
     }
 }
 
-/// What a worker of a run has: its requests are counted, timed and recorded.
-fn as_workers(client: &Client) -> Client {
-    let network = Network::new(client, Leg::default(), [], 0);
+/// A leg that costs as much work as this one.
+fn short(leg: Leg) -> Leg {
+    match leg == Leg::default() {
+        true => leg,
+        false => Leg::constant(SHORT_WAY),
+    }
+}
+
+/// What a worker of a run has: its requests go through a network, and are counted, timed and recorded.
+fn as_workers(client: &Client, leg: Leg) -> Client {
+    let network = Network::new(client, leg, [], 0);
     let recorded = Recorder::new().record(&network.client());
     let probe = Ledger::open().probe(Actor::Shared);
     instrument(&recorded, None, &probe, None)
@@ -151,15 +169,14 @@ struct Alone {
 }
 
 impl Alone {
-    async fn measure<Fut>(
+    /// Of a request; what comes before it isn't timed.
+    async fn measure(
         first: &Deployment,
-        request: impl Fn(Deployment) -> Fut,
-    ) -> kube::Result<Self>
-    where
-        Fut: Future<Output = kube::Result<Deployment>>,
-    {
+        before: impl AsyncFn(Deployment) -> kube::Result<Deployment>,
+        request: impl AsyncFn(Deployment) -> kube::Result<Deployment>,
+    ) -> kube::Result<Self> {
         // A write needs the version that the last one made.
-        let mut object = request(first.clone()).await?;
+        let mut object = request(before(first.clone()).await?).await?;
         let mut medians = [Duration::ZERO; 2];
         for (median, pause) in medians.iter_mut().zip([None, Some(PAUSE)]) {
             let mut times = Vec::new();
@@ -167,6 +184,7 @@ impl Alone {
                 if let Some(pause) = pause {
                     sleep(pause).await;
                 }
+                object = before(object).await?;
                 let sent = Instant::now();
                 object = request(object).await?;
                 times.push(sent.elapsed());
@@ -212,7 +230,9 @@ mod tests {
     #[tokio::test]
     async fn a_server_is_measured_and_left_as_it_was() {
         let target = Target::embedded();
-        let measured = measure(&target, "default", "probe", 4).await.unwrap();
+        let measured = measure(&target, "default", "probe", 4, Leg::default())
+            .await
+            .unwrap();
         assert!(measured.read.work > Duration::ZERO, "{measured:?}");
         assert!(measured.write.work > Duration::ZERO, "{measured:?}");
         let api: Api<Deployment> = Api::namespaced(target.client().clone(), "default");

@@ -24,6 +24,8 @@ pub struct Capacity {
     pub refused: Pace,
     /// For a write that it accepts.
     pub write: Pace,
+    /// What the order in which it takes up its requests is made from: another one is another day of the same server.
+    pub seed: u64,
 }
 
 /// How long one kind of request takes.
@@ -31,6 +33,8 @@ pub struct Capacity {
 pub struct Pace {
     /// How long it keeps one of the server's processors busy, so that nobody else is served by that.
     pub work: Duration,
+    /// How long one is busy with it besides, without its answer having to wait for that: watchers are told, garbage is collected.
+    pub beside: Duration,
     /// What it takes besides, however many there are: the way there and back, a disk.
     pub latency: Duration,
     /// What it takes on top where nobody has asked for a while: the machine has to wake up.
@@ -39,7 +43,7 @@ pub struct Pace {
 
 impl Capacity {
     /// A client for a server that gets no more done than this.
-    pub(crate) fn limit(self, server: &Client, exact: &Exact, seed: u64) -> Client {
-        Simulated::client(self, server, exact, seed)
+    pub(crate) fn limit(self, server: &Client, exact: &Exact) -> Client {
+        Simulated::client(self, server, exact)
     }
 }

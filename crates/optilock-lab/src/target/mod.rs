@@ -120,7 +120,7 @@ impl Target {
             })
             .build();
         let client = match capacity {
-            Some(capacity) => capacity.limit(&server.client(), exact, seed),
+            Some(capacity) => capacity.limit(&server.client(), exact),
             None => server.client(),
         };
         Self {

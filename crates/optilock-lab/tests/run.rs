@@ -296,7 +296,9 @@ fn warm_up_and_time_limit_hold() {
     let mut endless = plan("once", Workload::of(Change::Counter), 3, u64::MAX);
     endless.time_limit = Duration::from_millis(500);
     let summary = run(endless);
-    assert_eq!(summary.took_ns, 500_000_000);
+    // A thread looks for timers that are due every millisecond.
+    let within = 500_000_000..=501_000_000;
+    assert!(within.contains(&summary.took_ns), "{}", summary.took_ns);
     assert!(summary.stopped.is_some() && summary.verdict.ok);
     // What was under way may still come to the object.
     assert_eq!(summary.updates.unknown, 3);

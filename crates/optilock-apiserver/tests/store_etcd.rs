@@ -87,10 +87,9 @@ async fn what_one_has_written_the_other_reads_at_once() {
     // What memory has forgotten, etcd may know yet.
     let third = store(&etcd).await;
     let range = Range {
-        prefix: "/registry/configmaps/",
-        start: None,
         limit: 1,
         at: Some(second),
+        ..Range::all("/registry/configmaps/")
     };
     let past = third.range(range).await.unwrap();
     assert_eq!((past.entries.len(), past.remaining), (1, 0));
@@ -129,10 +128,8 @@ async fn history_is_compacted_by_one_of_them() {
     let first = put(&one, Expected::Absent, "1").await;
     let second = put(&one, Expected::Revision(first), "2").await;
     let range = Range {
-        prefix: "/registry/",
-        start: None,
-        limit: 0,
         at: Some(first - 1),
+        ..Range::all("/registry/")
     };
     // Memory knows no more than the last change here. Each of them looks once a second.
     while !matches!(

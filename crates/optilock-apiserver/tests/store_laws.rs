@@ -73,12 +73,7 @@ impl Subject {
     /// A store that holds nothing.
     async fn new(place: Place) -> Self {
         let store = place.open().await;
-        let everything = Range {
-            prefix: ALL,
-            start: None,
-            limit: 0,
-            at: None,
-        };
+        let everything = Range::all(ALL);
         for entry in store.range(everything).await.unwrap().entries {
             let expected = Expected::Revision(entry.revision);
             store.commit(&entry.key, expected, None).await.unwrap();

@@ -209,12 +209,7 @@ async fn a_long_log_is_cut_off_and_nothing_is_lost() {
         let store = RedbStore::open(&path, short).unwrap();
         let newest = changes.keys().next_back().copied().unwrap_or(1);
         assert_eq!(store.revision(), newest, "life {life}");
-        let all = Range {
-            prefix: "/",
-            start: None,
-            limit: 0,
-            at: None,
-        };
+        let all = Range::all("/");
         let page = store.range(all).await.unwrap();
         let held: BTreeMap<_, _> = page
             .entries
@@ -281,12 +276,7 @@ type Before = Option<(u64, Bytes)>;
 
 impl Held {
     async fn by(store: &RedbStore, after: u64) -> Self {
-        let everything = Range {
-            prefix: "/",
-            start: None,
-            limit: 0,
-            at: None,
-        };
+        let everything = Range::all("/");
         let page = store.range(everything).await.unwrap();
         let entry = |entry: Entry| (entry.key.to_string(), entry.revision, entry.value);
         let mut changes = Vec::new();

@@ -42,10 +42,8 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
     let prefix = format!("/registry/deployments/{LISTED}/");
     let there = store
         .range(Range {
-            prefix: &prefix,
-            start: None,
             limit: 1,
-            at: None,
+            ..Range::all(&prefix)
         })
         .await?;
     let model = there.entries.first().context("the model was not stored")?;

@@ -126,12 +126,7 @@ impl Changes {
 impl Registry {
     /// All objects as they are, and the changes from there on.
     pub(crate) async fn changes(self: &Arc<Self>) -> Result<(Changes, Vec<Change>), Status> {
-        let range = Range {
-            prefix: ROOT,
-            start: None,
-            limit: 0,
-            at: None,
-        };
+        let range = Range::all(ROOT);
         let page = self
             .store
             .range(range)

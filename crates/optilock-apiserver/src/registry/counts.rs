@@ -12,10 +12,8 @@ impl Registry {
         let mut counts = Vec::new();
         for resource in resources.stored() {
             let range = Range {
-                prefix: &resource.storage.prefix,
-                start: None,
                 limit: 1,
-                at: None,
+                ..Range::all(&resource.storage.prefix)
             };
             match self.store.range(range).await {
                 Ok(page) => {

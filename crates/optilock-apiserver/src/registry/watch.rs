@@ -95,10 +95,8 @@ impl Registry {
                 return Ok(watch);
             }
             let range = Range {
-                prefix: &prefix,
-                start: None,
                 limit: if replay { 0 } else { 1 },
-                at: None,
+                ..Range::all(&prefix)
             };
             let page = self
                 .store

@@ -110,10 +110,8 @@ mod tests {
         put(&store, "/q/z", "z1").await;
 
         let range = |at| Range {
-            prefix: "/p/",
-            start: None,
-            limit: 0,
             at,
+            ..Range::all("/p/")
         };
         let past = store.range(range(Some(then))).await.unwrap();
         assert_eq!(pairs(&past), [("/p/a", &b"a1"[..]), ("/p/b", b"b1")]);
@@ -130,10 +128,8 @@ mod tests {
             put(&store, key, "x").await;
         }
         let mut range = Range {
-            prefix: "/p/",
-            start: None,
             limit: 2,
-            at: None,
+            ..Range::all("/p/")
         };
         let first = store.range(range.clone()).await.unwrap();
         assert_eq!((first.entries.len(), first.remaining), (2, 1));

@@ -91,6 +91,19 @@ pub struct Range<'a> {
     pub at: Option<u64>,
 }
 
+impl<'a> Range<'a> {
+    /// All keys that begin with this, as of now.
+    #[must_use]
+    pub const fn all(prefix: &'a str) -> Self {
+        Self {
+            prefix,
+            start: None,
+            limit: 0,
+            at: None,
+        }
+    }
+}
+
 /// The answer to a [`Range`].
 #[derive(Debug)]
 pub struct Page {

@@ -416,10 +416,8 @@ mod tests {
         }
         let behind_the_first = || {
             let range = Range {
-                prefix: "/",
-                start: None,
                 limit: 1,
-                at: None,
+                ..Range::all("/")
             };
             state.range(&range).unwrap().remaining
         };

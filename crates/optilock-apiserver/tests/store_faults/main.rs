@@ -213,12 +213,7 @@ async fn compare(store: &RedbStore, outside: &Outside) -> Result<(), String> {
             };
         }
     }
-    let range = Range {
-        prefix: "/",
-        start: None,
-        limit: 0,
-        at: None,
-    };
+    let range = Range::all("/");
     let page = store.range(range).await.map_err(text)?;
     let objects: BTreeMap<String, (u64, Bytes)> = page
         .entries
@@ -388,12 +383,7 @@ async fn a_file_that_is_made_small_on_a_bad_disk_is_whole() {
             _ => disk.after_power_loss(),
         };
         let store = RedbStore::with_backend(Disk::healthy(content), LITTLE).unwrap();
-        let range = Range {
-            prefix: "/",
-            start: None,
-            limit: 0,
-            at: None,
-        };
+        let range = Range::all("/");
         let page = store.range(range).await.unwrap();
         let held = page.entries.into_iter();
         let mut held: BTreeMap<_, _> = held

@@ -180,12 +180,7 @@ impl Registry {
 
     /// All definitions with their revisions, in the order of their creation.
     async fn definitions(&self, resource: &Resource) -> Result<Vec<(Value, u64)>, Status> {
-        let range = Range {
-            prefix: &resource.storage.prefix,
-            start: None,
-            limit: 0,
-            at: None,
-        };
+        let range = Range::all(&resource.storage.prefix);
         let page = self.store.range(range).await;
         let page = page.map_err(|error| errors::read(&error))?;
         let mut all = Vec::with_capacity(page.entries.len());

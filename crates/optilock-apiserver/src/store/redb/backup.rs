@@ -50,12 +50,7 @@ pub fn back_up_file(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<u64,
     write(&loaded.state.range(&EVERYTHING)?, to.as_ref())
 }
 
-const EVERYTHING: Range<'_> = Range {
-    prefix: "",
-    start: None,
-    limit: 0,
-    at: None,
-};
+const EVERYTHING: Range<'_> = Range::all("");
 
 fn write(page: &Page, to: &Path) -> Result<u64, BackupError> {
     let written = File::create(to, |copy| File::fill_copy(copy, page));

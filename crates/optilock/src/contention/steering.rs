@@ -422,7 +422,7 @@ mod tests {
         assert!(first(3 * MS) < 0.8);
         assert!(first(50 * MS) > 2.0);
         // Very many: the queue has to drain before they come back.
-        assert_eq!(first(700 * MS), FIRST_MOST);
+        assert!((first(700 * MS) / FIRST_MOST - 1.0).abs() < 1e-9);
         // What is long is known by what a write has taken before.
         let mut steering = Steering::default();
         steering.won(50 * MS, None);
@@ -432,7 +432,7 @@ mod tests {
         let mut steering = Steering::default();
         steering.won(Duration::ZERO, None);
         steering.lost(Duration::ZERO);
-        assert_eq!(range(&steering), FIRST * SHORTEST_WINDOW);
+        assert!((range(&steering) / (FIRST * SHORTEST_WINDOW) - 1.0).abs() < 1e-9);
     }
 
     #[tokio::test(start_paused = true)]

@@ -25,6 +25,8 @@ use serde_json::{Map, Number, Value};
 
 /// Times that a sequence sends itself are further away than this.
 const NEAR: SignedDuration = SignedDuration::from_hours(24);
+/// The annotation of the bookmark that ends the initial events.
+pub(crate) const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 /// How many characters kube-apiserver adds to a `generateName`.
 const GENERATED: usize = 5;
 /// The ports of nodes that Services get.
@@ -173,6 +175,11 @@ impl Symbols {
             .and_then(Value::as_str)
             .unwrap_or_default();
         let table = kind == "Table";
+        // In a Table the bookmark is the object of its row.
+        let bookmark = bookmark
+            || members
+                .get("metadata")
+                .is_some_and(|metadata| !metadata["annotations"][INITIAL_EVENTS_END].is_null());
         let list = bookmark || table || kind.ends_with("List");
         // In an order that no feature of serde_json changes.
         let mut sorted: Vec<_> = members.iter().collect();
@@ -382,6 +389,25 @@ mod tests {
             symbols.document(&json!({"metadata": {"resourceVersion": "0"}}))["metadata"]["resourceVersion"],
             "0"
         );
+    }
+
+    /// The server may have moved on since the sequence's last write, however the bookmark is shown.
+    #[test]
+    fn the_bookmark_in_a_row_is_not_a_version_of_its_own() {
+        let mut symbols = symbols();
+        symbols.document(&json!({"metadata": {"resourceVersion": "30"}}));
+        let end = json!({"metadata": {
+            "resourceVersion": "35", "annotations": {INITIAL_EVENTS_END: "true"},
+        }});
+        let event =
+            json!({"type": "BOOKMARK", "object": {"kind": "Table", "rows": [{"object": end}]}});
+        let event = symbols.event(&event);
+        assert_eq!(
+            event["object"]["rows"][0]["object"]["metadata"]["resourceVersion"],
+            "<version 1 or later>"
+        );
+        let next = symbols.document(&json!({"metadata": {"resourceVersion": "36"}}));
+        assert_eq!(next["metadata"]["resourceVersion"], "<version 2>");
     }
 
     #[test]

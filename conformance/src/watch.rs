@@ -7,14 +7,12 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use crate::symbols::Symbols;
+use crate::symbols::{INITIAL_EVENTS_END, Symbols};
 use crate::target::BoxBody;
 
 /// Events that are not there by then are not waited for. Servers send them within milliseconds; a watch whose time is
 /// up takes as many seconds as it asked for.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The annotation of the bookmark that ends the initial events; a Table has it in its row.
-const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
 /// The stream of a watch.
 #[derive(Debug)]

@@ -62,7 +62,7 @@ const ROW: usize = 64;
 const LONG: u64 = 16 << 20;
 
 /// redb's own cache: everything is in memory already, and what is written is read again soon or never.
-const CACHE_BYTES: usize = 64 << 20;
+const CACHE_BYTES: usize = 8 << 20;
 
 /// An open file.
 pub(super) struct File {

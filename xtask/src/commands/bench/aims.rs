@@ -122,7 +122,7 @@ pub(super) const AIMS: &[Aim] = &[
     ),
     ratio(
         "requests",
-        "GET on 64 connections, times the control plane's",
+        "GET on 64 connections of HTTP/1.1, times the control plane's",
         [
             (requests::RATES, requests::GET, OURS),
             (requests::RATES, requests::GET, THEIRS),
@@ -137,6 +137,25 @@ pub(super) const AIMS: &[Aim] = &[
             (requests::RATES, requests::GET, "bare hyper"),
         ],
         Limit::AtLeast(0.6),
+    ),
+    ratio(
+        "requests",
+        "64 GETs at a time on one connection of HTTP/2, as client-go has it, times the control plane's",
+        [
+            (requests::RATES, requests::GET_SHARED, OURS),
+            (requests::RATES, requests::GET_SHARED, THEIRS),
+        ],
+        Limit::AtLeast(20.0),
+    ),
+    // The client has to share the processors with the server, and takes as much for a request of either.
+    ratio(
+        "requests",
+        "processor time of the control plane for a GET on 64 connections, times ours",
+        [
+            (requests::PROCESSOR, requests::GET, THEIRS),
+            (requests::PROCESSOR, requests::GET, OURS),
+        ],
+        Limit::AtLeast(20.0),
     ),
     ratio(
         "durable",

@@ -8,11 +8,13 @@ use crate::commands::bench::load::Load;
 use crate::commands::bench::subject::{Running, Subject};
 
 pub(in crate::commands::bench) const RATES: &str = "Requests a second";
-/// The row of the aims.
+/// The rows of the aims.
 pub(in crate::commands::bench) const GET: &str = "GET, HTTP/1.1, 64";
+pub(in crate::commands::bench) const GET_SHARED: &str = "GET, HTTP/2, 64 on one connection";
 const LATENCY: &str = "Latency, median, ms";
 const TAIL: &str = "Latency, 99 of 100, ms";
-const PROCESSOR: &str = "Processor time of the server for a request, µs";
+pub(in crate::commands::bench) const PROCESSOR: &str =
+    "Processor time of the server for a request, µs";
 /// What stands for a protocol where there is none.
 const IN_PROCESS: &str = "in process";
 

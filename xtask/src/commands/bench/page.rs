@@ -42,7 +42,7 @@ pub(super) fn write() -> Result<()> {
 }
 
 fn page(machine: &Machine, measured: &[(&Section, Measured)]) -> String {
-    let mut page = INTRO.to_owned();
+    let mut page = INTRO.replace("{rounds}", &rounds(measured));
     page += "\n## The machine\n";
     page += &format!(
         "{} ({} cores, {}), {}, files on {}; ",
@@ -61,6 +61,22 @@ fn page(machine: &Machine, measured: &[(&Section, Measured)]) -> String {
         page += &format!("\n{}\n{}", section.text, tables(&newest.figures));
     }
     page + "\n" + PROOFS
+}
+
+/// How often most things were measured: as often as requests.
+fn rounds(measured: &[(&Section, Measured)]) -> String {
+    let requests = measured
+        .iter()
+        .find(|(section, _)| section.name == "requests");
+    let values = requests.and_then(|(_, newest)| {
+        let figures = newest.figures.0.iter();
+        figures.map(|figure| figure.values.len()).max()
+    });
+    match values {
+        Some(1) => "one measurement".to_owned(),
+        Some(values) => format!("{values} measurements"),
+        None => "some measurements".to_owned(),
+    }
 }
 
 /// The aims, with what was measured.

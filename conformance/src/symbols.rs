@@ -110,20 +110,9 @@ impl Symbols {
         match value {
             Value::String(text) => Value::String(self.text(text)),
             Value::Array(items) => items.iter().map(|item| self.document(item)).collect(),
-            Value::Object(members) => self.object(members, false),
+            Value::Object(members) => self.object(members),
             plain => plain.clone(),
         }
-    }
-
-    /// An event of a watch with symbols.
-    pub(crate) fn event(&mut self, event: &Value) -> Value {
-        let Some(Value::Object(object)) = event.get("object") else {
-            return self.document(event);
-        };
-        let mut event = event.clone();
-        let bookmark = event["type"] == "BOOKMARK";
-        event["object"] = self.object(object, bookmark);
-        event
     }
 
     /// A text with symbols.
@@ -164,7 +153,7 @@ impl Symbols {
         })
     }
 
-    fn object(&mut self, members: &Map<String, Value>, bookmark: bool) -> Value {
+    fn object(&mut self, members: &Map<String, Value>) -> Value {
         self.learn_name(members);
         if let Some(Value::Object(details)) = members.get("details") {
             // The message before them names it too.
@@ -175,11 +164,10 @@ impl Symbols {
             .and_then(Value::as_str)
             .unwrap_or_default();
         let table = kind == "Table";
-        // In a Table the bookmark is the object of its row.
-        let bookmark = bookmark
-            || members
-                .get("metadata")
-                .is_some_and(|metadata| !metadata["annotations"][INITIAL_EVENTS_END].is_null());
+        // No other bookmark is recorded; in a Table it is the object of a row.
+        let bookmark = members
+            .get("metadata")
+            .is_some_and(|metadata| !metadata["annotations"][INITIAL_EVENTS_END].is_null());
         let list = bookmark || table || kind.ends_with("List");
         // In an order that no feature of serde_json changes.
         let mut sorted: Vec<_> = members.iter().collect();
@@ -228,7 +216,7 @@ impl Symbols {
         if let Some(Value::Array(entries)) = metadata.get_mut("managedFields") {
             entries.sort_by_cached_key(writer);
         }
-        self.object(&metadata, false)
+        self.object(&metadata)
     }
 
     /// Remembers a name that was generated, of an object or of one that was refused.
@@ -401,7 +389,7 @@ mod tests {
         }});
         let event =
             json!({"type": "BOOKMARK", "object": {"kind": "Table", "rows": [{"object": end}]}});
-        let event = symbols.event(&event);
+        let event = symbols.document(&event);
         assert_eq!(
             event["object"]["rows"][0]["object"]["metadata"]["resourceVersion"],
             "<version 1 or later>"

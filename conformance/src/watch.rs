@@ -46,7 +46,7 @@ impl Events {
         while (events.len() as u64) < count && end.is_none() {
             match self.next(deadline).await {
                 Ok(event) if is_extra(&event) => {}
-                Ok(event) => events.push(symbols.event(&event)),
+                Ok(event) => events.push(symbols.document(&event)),
                 Err(reason) => end = Some(reason),
             }
         }

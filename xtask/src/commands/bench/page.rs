@@ -63,15 +63,16 @@ fn page(machine: &Machine, measured: &[(&Section, Measured)]) -> String {
     page + "\n" + PROOFS
 }
 
+/// What was measured for a section.
+fn figures_of<'a>(measured: &'a [(&Section, Measured)], name: &str) -> Option<&'a Figures> {
+    let found = measured.iter().find(|(section, _)| section.name == name);
+    found.map(|(_, newest)| &newest.figures)
+}
+
 /// How often most things were measured: as often as requests.
 fn rounds(measured: &[(&Section, Measured)]) -> String {
-    let requests = measured
-        .iter()
-        .find(|(section, _)| section.name == "requests");
-    let values = requests.and_then(|(_, newest)| {
-        let figures = newest.figures.0.iter();
-        figures.map(|figure| figure.values.len()).max()
-    });
+    let values = figures_of(measured, "requests")
+        .and_then(|figures| figures.0.iter().map(|figure| figure.values.len()).max());
     match values {
         Some(1) => "one measurement".to_owned(),
         Some(values) => format!("{values} measurements"),
@@ -87,10 +88,8 @@ fn aims(measured: &[(&Section, Measured)]) -> String {
             .to_vec(),
     ];
     for aim in AIMS {
-        let section = measured
-            .iter()
-            .find(|(section, _)| section.name == aim.section);
-        let figure = section.and_then(|(_, newest)| aim.measured(&newest.figures));
+        let figures = figures_of(measured, aim.section);
+        let figure = figures.and_then(|figures| aim.measured(figures));
         rows.push(vec![
             aim.text.to_owned(),
             aim.limit(),

@@ -196,7 +196,7 @@ impl Session {
             counted(objects, "object"),
             match twin {
                 true =>
-                    "; before them, and every few seconds, as many clients ask at once for 3 s, to measure the server",
+                    "; before them, and every few seconds, as many clients ask at once for 4 s, to measure the server",
                 false => "",
             },
         );

@@ -24,8 +24,10 @@ const PAUSE: Duration = Duration::from_millis(4);
 const AT_ONCE: usize = 16;
 /// For how long many ask at once.
 const CROWDED: Duration = Duration::from_millis(600);
-/// What is added to each way where a run adds anything: the client has as much work with it as with a long one.
+/// What is added to each way of who asks alone, where a run adds anything: the client has as much work with it as with a long one.
 const SHORT_WAY: Duration = Duration::from_micros(50);
+/// What part of the time at most a crowd's requests are on their way: the others keep the server busy.
+const AWAY: u32 = 2;
 /// So many clients at least make a crowd.
 const CROWD: usize = 2;
 
@@ -33,8 +35,9 @@ const CROWD: usize = 2;
 ///
 /// It does so for a few seconds on Deployments of its own, whose names begin with the prefix, and deletes them. It asks
 /// as the workers of a run do, so that what recording costs is part of what is measured, and so that the connections that
-/// a run of as many workers needs are open afterwards. Where a run adds something to each way (`leg`), so is it done here, but
-/// for no longer than it takes to cost the client what it costs there.
+/// a run of as many workers needs are open afterwards. Where a run adds something to each way (`leg`), so is it done here: where
+/// many ask, as much as leaves the server no pause, because requests that come one by one cost it more than those that come
+/// together; and where one asks alone, for no longer than it takes to cost the client what it costs there.
 ///
 /// # Errors
 /// [`Error`] where the server doesn't do what it is asked.
@@ -50,7 +53,7 @@ pub async fn measure(
         .map(|index| format!("{prefix}-{run_id}-{index}"))
         .map(|name| Cleanup::<Deployment>::new(target, namespace, &name, &run_id))
         .collect();
-    let measured = measure_with(target, namespace, &objects, short(leg)).await;
+    let measured = measure_with(target, namespace, &objects, leg).await;
     let deletions = stream::iter(&objects).map(Cleanup::delete);
     let deleted: Vec<Result<(), CleanupError>> =
         deletions.buffer_unordered(AT_ONCE).collect().await;
@@ -63,61 +66,51 @@ async fn measure_with(
     objects: &[Cleanup<Deployment>],
     leg: Leg,
 ) -> Result<Capacity, Error> {
-    let client = as_workers(target.client(), leg);
+    let short = leg.at_most(SHORT_WAY);
+    let client = as_workers(target.client(), short);
     let created = stream::iter(objects)
         .map(|object| object.create(&client, |metadata| Change::Counter.object(metadata)));
     let created: Vec<Deployment> = created.buffer_unordered(AT_ONCE).try_collect().await?;
-    let api = &Api::<Deployment>::namespaced(client.clone(), namespace);
     let failed = |error| Error::Server(target.failed(error));
-
-    let read = |old: Deployment| async move {
-        let name = old.metadata.name.clone().unwrap_or_default();
-        api.get(&name).await
-    };
-    let write = |mut old: Deployment| async move {
-        let name = old.metadata.name.clone().unwrap_or_default();
-        if Change::Counter.apply(&mut old, 0, 0).is_err() {
-            return Ok(old);
-        }
-        api.replace(&name, &Worker::post_params(), &old).await
-    };
-    // A base that is soon no longer the current one.
-    let stale = created[0].clone();
-    let refuse = |old: Deployment| {
-        let stale = stale.clone();
-        async move {
-            match write(stale).await {
-                Err(kube::Error::Api(status)) if status.is_conflict() => Ok(old),
-                other => other,
-            }
-        }
-    };
+    let alone = &Asker::new(client, namespace, &created[0]);
 
     // The first requests of each client open its connection.
+    let read = |old| alone.read(old);
     crowded(&created, read).await.map_err(failed)?;
     // As workers do: a read before each write.
     let nothing = async |old| Ok(old);
     let first = &created[0];
     let read_alone = Alone::measure(first, nothing, read).await.map_err(failed)?;
-    let write_alone = Alone::measure(first, read, write).await.map_err(failed)?;
-    let refused_alone = Alone::measure(first, read, refuse).await.map_err(failed)?;
+    let write_alone = Alone::measure(first, read, |old| alone.write(old)).await;
+    let write_alone = write_alone.map_err(failed)?;
+    let refused_alone = Alone::measure(first, read, |old| alone.refuse(old)).await;
+    let refused_alone = refused_alone.map_err(failed)?;
     let mut current = Vec::new();
     for object in created {
         current.push(read(object).await.map_err(failed)?);
     }
-    let reads = crowded(&current, read).await.map_err(failed)?;
+
+    let at_once = crowded(&current, read).await.map_err(failed)?;
+    let clients = u32::try_from(current.len()).unwrap_or(u32::MAX);
+    // A request has two ways.
+    let long = leg.at_most(at_once.saturating_mul(clients) / AWAY / 2);
+    let crowd = &Asker::new(as_workers(target.client(), long), namespace, &current[0]);
+    let reads = crowded(&current, |old| crowd.read(old)).await;
+    let reads = reads.map_err(failed)?;
     let first = &current[0].clone();
     let refusals = crowded(&current, |old| async move {
-        read(first.clone()).await?;
-        refuse(old).await
+        crowd.read(first.clone()).await?;
+        crowd.refuse(old).await
     });
     let refusals = refusals.await.map_err(failed)?;
-    let writes = crowded(&current, |old| async move { write(read(old).await?).await });
+    let writes = crowded(&current, |old| async move {
+        crowd.write(crowd.read(old).await?).await
+    });
     let writes = writes.await.map_err(failed)?;
     let processors = processors(target);
     let pace = |each: Duration, alone: Alone| {
         let work = each.saturating_mul(u32::try_from(processors).unwrap_or(u32::MAX));
-        let alone_awake = alone.awake.saturating_sub(leg.mean * 2);
+        let alone_awake = alone.awake.saturating_sub(short.mean * 2);
         Pace {
             work: work.min(alone_awake),
             beside: work.saturating_sub(alone_awake),
@@ -143,20 +136,48 @@ fn processors(target: &Target) -> usize {
     }
 }
 
-/// A leg that costs as much work as this one.
-fn short(leg: Leg) -> Leg {
-    match leg == Leg::default() {
-        true => leg,
-        false => Leg::constant(SHORT_WAY),
-    }
-}
-
 /// What a worker of a run has: its requests go through a network, and are counted, timed and recorded.
 fn as_workers(client: &Client, leg: Leg) -> Client {
     let network = Network::new(client, leg, [], 0);
     let recorded = Recorder::new().record(&network.client());
     let probe = Ledger::open().probe(Actor::Shared);
     instrument(&recorded, None, &probe, None)
+}
+
+/// Makes requests of each kind.
+struct Asker {
+    api: Api<Deployment>,
+    /// A base that is soon no longer the current one.
+    stale: Deployment,
+}
+
+impl Asker {
+    fn new(client: Client, namespace: &str, stale: &Deployment) -> Self {
+        Self {
+            api: Api::namespaced(client, namespace),
+            stale: stale.clone(),
+        }
+    }
+
+    async fn read(&self, old: Deployment) -> kube::Result<Deployment> {
+        let name = old.metadata.name.unwrap_or_default();
+        self.api.get(&name).await
+    }
+
+    async fn write(&self, mut old: Deployment) -> kube::Result<Deployment> {
+        let name = old.metadata.name.clone().unwrap_or_default();
+        if Change::Counter.apply(&mut old, 0, 0).is_err() {
+            return Ok(old);
+        }
+        self.api.replace(&name, &Worker::post_params(), &old).await
+    }
+
+    async fn refuse(&self, old: Deployment) -> kube::Result<Deployment> {
+        match self.write(self.stale.clone()).await {
+            Err(kube::Error::Api(status)) if status.is_conflict() => Ok(old),
+            other => other,
+        }
+    }
 }
 
 /// The median times of a request that nobody else is in the way of.

@@ -21,6 +21,18 @@ impl Leg {
         }
     }
 
+    /// The same leg, or where its mean is longer than this, a shorter one that varies in proportion.
+    pub(crate) fn at_most(self, mean: Duration) -> Self {
+        if self.mean <= mean {
+            return self;
+        }
+        let share = mean.as_secs_f64() / self.mean.as_secs_f64();
+        Self {
+            mean,
+            deviation: self.deviation.mul_f64(share),
+        }
+    }
+
     /// The time of one way.
     pub(super) fn sample(self, rng: &mut impl Rng) -> Duration {
         if self.deviation.is_zero() {
@@ -31,5 +43,21 @@ impl Leg {
         Normal::new(mean, deviation).map_or(self.mean, |normal| {
             Duration::try_from_secs_f64(normal.sample(rng)).unwrap_or(Duration::ZERO)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leg_is_shortened_in_proportion() {
+        let leg = |mean, deviation| Leg {
+            mean: Duration::from_millis(mean),
+            deviation: Duration::from_millis(deviation),
+        };
+        assert_eq!(leg(10, 2).at_most(Duration::from_millis(5)), leg(5, 1));
+        assert_eq!(leg(10, 2).at_most(Duration::from_millis(10)), leg(10, 2));
+        assert_eq!(leg(0, 0).at_most(Duration::ZERO), leg(0, 0));
     }
 }

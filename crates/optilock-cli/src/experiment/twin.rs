@@ -82,6 +82,7 @@ impl Twins {
             Pace {
                 work: part(|pace| pace.work),
                 beside: part(|pace| pace.beside),
+                turns: part(|pace| pace.turns),
                 latency: part(|pace| pace.latency),
                 wake: part(|pace| pace.wake),
             }
@@ -139,7 +140,7 @@ impl Twins {
         let rows = numbers.iter().flat_map(|&clients| {
             kinds.map(|(name, kind)| {
                 let work = self.millis(clients, kind, |pace| pace.work + pace.beside);
-                let latency = self.millis(clients, kind, |pace| pace.latency);
+                let latency = self.millis(clients, kind, |pace| pace.turns + pace.latency);
                 let wake = self.millis(clients, kind, |pace| pace.wake);
                 vec![
                     name.to_owned(),

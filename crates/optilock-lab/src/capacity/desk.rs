@@ -13,7 +13,8 @@ use crate::exact::Exact;
 /// As programs do that ask their operating system what has arrived only when they have nothing left to do, a thread takes up all
 /// that waits for its process at once, and whoever comes then waits until one of the threads is through. So those who ask
 /// together are served together, and who meets a thread with little to do overtakes others. A thread that finds nothing takes
-/// half of what another has left. Processors are shared fairly among processes.
+/// half of what another has left. Taking up is work as well, as much for many as for one: the more wait, the less each of them
+/// costs. Processors are shared fairly among processes.
 #[derive(Debug, Clone)]
 pub(super) struct Desk {
     exact: Exact,
@@ -49,6 +50,8 @@ struct Queues {
 #[derive(Debug)]
 struct Job {
     takes: Duration,
+    /// What it takes on top to take this up, with whatever else waits.
+    turn: Duration,
     done: oneshot::Sender<()>,
 }
 
@@ -70,10 +73,11 @@ impl Desk {
         }
     }
 
-    /// Waits until it is one's turn in a process and something that takes so long is done.
-    pub(super) async fn work(&self, process: Process, takes: Duration) {
+    /// Waits until it is one's turn in a process and something that takes so long is done, and before that what taking it up is
+    /// work, if nobody else is taken up before it in the same go.
+    pub(super) async fn work(&self, process: Process, takes: Duration, turn: Duration) {
         let (done, is_done) = oneshot::channel();
-        let job = Job { takes, done };
+        let job = Job { takes, turn, done };
         self.state.lock().processes[process as usize]
             .arrived
             .push_back(job);
@@ -116,7 +120,8 @@ impl Queues {
 
     /// What a processor's thread does next.
     fn next(&mut self, processor: usize, rng: &mut StdRng) -> Option<Job> {
-        if self.taken[processor].is_empty() {
+        let takes_up = self.taken[processor].is_empty();
+        if takes_up {
             if self.arrived.is_empty() {
                 let most = self.taken.iter_mut().max_by_key(|taken| taken.len())?;
                 let half = most.len() / 2;
@@ -127,7 +132,11 @@ impl Queues {
         }
         let taken = &mut self.taken[processor];
         let who = rng.random_range(0..taken.len());
-        taken.swap_remove_back(who)
+        let mut job = taken.swap_remove_back(who)?;
+        if takes_up {
+            job.takes += job.turn;
+        }
+        Some(job)
     }
 }
 
@@ -147,8 +156,12 @@ mod tests {
                 let desk = Desk::new(exact.clone(), seed, 1);
                 let started = Instant::now();
                 let work = async |micros: u64| {
-                    desk.work(Process::Server, Duration::from_micros(micros))
-                        .await;
+                    desk.work(
+                        Process::Server,
+                        Duration::from_micros(micros),
+                        Duration::ZERO,
+                    )
+                    .await;
                     started.elapsed().as_micros()
                 };
                 let late = async {
@@ -178,14 +191,36 @@ mod tests {
             let desk = Desk::new(exact.clone(), 1, 2);
             let started = Instant::now();
             let done = join_all([20, 10, 40, 40].map(async |micros| {
-                desk.work(Process::Server, Duration::from_micros(micros))
-                    .await;
+                desk.work(
+                    Process::Server,
+                    Duration::from_micros(micros),
+                    Duration::ZERO,
+                )
+                .await;
                 started.elapsed().as_micros()
             }));
             // Whoever was done first has taken up the last two.
             let mut done = done.await;
             done.sort_unstable();
             assert_eq!(done, [10, 20, 50, 60]);
+        });
+    }
+    #[test]
+    fn many_are_taken_up_at_the_price_of_one() {
+        let exact = Exact::default();
+        exact.runtime().unwrap().block_on(async {
+            tokio::spawn(exact.clone().drive());
+            let desk = Desk::new(exact.clone(), 1, 1);
+            let started = Instant::now();
+            let done = join_all([10; 3].map(async |micros| {
+                let (takes, turn) = (Duration::from_micros(micros), Duration::from_micros(5));
+                desk.work(Process::Server, takes, turn).await;
+                started.elapsed().as_micros()
+            }));
+            // The first alone, the others together.
+            let mut done = done.await;
+            done.sort_unstable();
+            assert_eq!(done, [15, 30, 40]);
         });
     }
 }

@@ -111,10 +111,17 @@ async fn measure_with(
     let pace = |each: Duration, alone: Alone| {
         let work = each.saturating_mul(u32::try_from(processors).unwrap_or(u32::MAX));
         let alone_awake = alone.awake.saturating_sub(short.mean * 2);
+        let more = alone_awake.saturating_sub(work);
+        // From here to another machine it is the way that takes time.
+        let (turns, latency) = match target.is_local() {
+            true => (more, Duration::ZERO),
+            false => (Duration::ZERO, more),
+        };
         Pace {
             work: work.min(alone_awake),
             beside: work.saturating_sub(alone_awake),
-            latency: alone_awake.saturating_sub(work),
+            turns,
+            latency,
             wake: alone.asleep.saturating_sub(alone.awake),
         }
     };

@@ -35,6 +35,9 @@ pub struct Pace {
     pub work: Duration,
     /// How long one is busy with it besides, without its answer having to wait for that: watchers are told, garbage is collected.
     pub beside: Duration,
+    /// How much more work it is where the processes that it goes through have nothing else to do: each of them asks its operating
+    /// system what has arrived, which costs as much for many requests as for one. All of them together.
+    pub turns: Duration,
     /// What it takes besides, however many there are: the way there and back, a disk.
     pub latency: Duration,
     /// What it takes on top where nobody has asked for a while: the machine has to wake up.

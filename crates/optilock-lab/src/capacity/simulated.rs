@@ -79,11 +79,12 @@ impl Simulated {
 
     async fn read(&self, request: Request<Body>) -> Result<Response<Body>, kube::Error> {
         let pace = self.capacity.read;
+        let turn = turn(pace, &[READ_THERE, READ_BACK]);
         let _under_way = self.arrive(pace).await;
-        self.go(READ_THERE, pace.work).await;
+        self.go(READ_THERE, pace.work, turn).await;
         let answer = self.server.send(request).await?;
         self.beside(pace);
-        self.go(READ_BACK, pace.work).await;
+        self.go(READ_BACK, pace.work, turn).await;
         self.exact.sleep(pace.latency / 2).await;
         Ok(answer)
     }
@@ -92,21 +93,23 @@ impl Simulated {
     /// be stored it is compared again there: whoever is overtaken in between has cost as much as one that is accepted.
     async fn write(self: Arc<Self>, request: Request<Body>) -> Result<Response<Body>, kube::Error> {
         let Capacity { refused, write, .. } = self.capacity;
+        let turn = turn(refused, &[WRITE_THERE, WRITE_STORED, WRITE_BACK]);
         let (parts, body) = request.into_parts();
         let body = body.collect_bytes().await?;
         let _under_way = self.arrive(refused).await;
-        self.go(WRITE_THERE, refused.work).await;
+        self.go(WRITE_THERE, refused.work, turn).await;
         let mut more = Duration::ZERO;
         let is_new = self.knows(&parts, &body) || self.would_accept(&parts, &body).await?;
         if is_new {
             more = write.work.saturating_sub(refused.work);
-            let disk = write.latency.saturating_sub(refused.latency);
+            let waits = |pace: Pace| pace.turns + pace.latency;
+            let disk = waits(write).saturating_sub(waits(refused));
             self.exact.sleep(disk).await;
         }
         // What an accepted write is more work is the server's and the storage's.
         for &(process, share) in WRITE_STORED {
             let takes = share_of(refused.work, share) + more / 2;
-            self.desk.work(process, takes).await;
+            self.desk.work(process, takes, turn).await;
         }
         let path = parts.uri.path().to_owned();
         let request = Request::from_parts(parts, Body::from(body));
@@ -116,9 +119,9 @@ impl Simulated {
         if parts.status.is_success() {
             tokio::spawn(Arc::clone(&self).tell(path, body.clone()));
         } else if is_new {
-            self.go(AGAIN, refused.work).await;
+            self.go(AGAIN, refused.work, turn).await;
         }
-        self.go(WRITE_BACK, refused.work).await;
+        self.go(WRITE_BACK, refused.work, turn).await;
         self.exact.sleep(refused.latency / 2).await;
         Ok(Response::from_parts(parts, Body::from(body)))
     }
@@ -140,13 +143,15 @@ impl Simulated {
             return;
         }
         let desk = self.desk.clone();
-        tokio::spawn(async move { desk.work(Process::Server, pace.beside).await });
+        let (work, turn) = (pace.beside, Duration::ZERO);
+        tokio::spawn(async move { desk.work(Process::Server, work, turn).await });
     }
 
-    /// Goes through these processes one after the other, with a request that is so much work.
-    async fn go(&self, way: &Way, work: Duration) {
+    /// Goes through these processes one after the other, with a request that is so much work, and so much more in each of them that
+    /// takes it up with no other.
+    async fn go(&self, way: &Way, work: Duration, turn: Duration) {
         for &(process, share) in way {
-            self.desk.work(process, share_of(work, share)).await;
+            self.desk.work(process, share_of(work, share), turn).await;
         }
     }
 
@@ -168,7 +173,7 @@ impl Simulated {
 
     /// Lets the server know what was stored. What that costs is part of what was measured of the write.
     async fn tell(self: Arc<Self>, path: String, stored: Bytes) {
-        self.go(TOLD, Duration::ZERO).await;
+        self.go(TOLD, Duration::ZERO, Duration::ZERO).await;
         let Some(version) = version_in(&stored) else {
             return;
         };
@@ -182,6 +187,12 @@ impl Simulated {
             known.insert(path, version);
         }
     }
+}
+
+/// What it takes each process on these ways to take up a request.
+fn turn(pace: Pace, ways: &[&Way]) -> Duration {
+    let processes: usize = ways.iter().map(|way| way.len()).sum();
+    pace.turns / u32::try_from(processes).unwrap_or(u32::MAX)
 }
 
 /// So many hundredths of the work.
@@ -226,17 +237,18 @@ mod tests {
 
     #[test]
     fn each_kind_of_request_takes_its_time() {
-        let pace = |work, latency, wake| Pace {
+        let pace = |work, turns, latency, wake| Pace {
             work: Duration::from_micros(work),
             beside: Duration::ZERO,
+            turns: Duration::from_micros(turns),
             latency: Duration::from_micros(latency),
             wake: Duration::from_micros(wake),
         };
         let capacity = Capacity {
             processors: 1,
-            read: pace(100, 1000, 50),
-            refused: pace(240, 1000, 70),
-            write: pace(540, 2000, 90),
+            read: pace(100, 20, 1000, 50),
+            refused: pace(240, 60, 1000, 70),
+            write: pace(540, 100, 2000, 90),
             seed: 1,
         };
         let exact = Exact::default();
@@ -261,8 +273,8 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(5)).await;
             let sent = Instant::now();
             api.get("x").await.unwrap();
-            assert_eq!(sent.elapsed().as_micros(), 50 + 100 + 1000);
-            let (accepted, refused) = (540 + 2000, 240 + 1000);
+            assert_eq!(sent.elapsed().as_micros(), 50 + 100 + 20 + 1000);
+            let (accepted, refused) = (540 + 100 + 2000, 240 + 60 + 1000);
             assert_eq!(put(with(&old, "a")).await, (true, accepted));
             assert_eq!(put(with(&old, "b")).await, (false, refused));
             // Two on one base both get as far as the storage, which refuses the second, and the server compares that once more.

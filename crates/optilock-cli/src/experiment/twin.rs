@@ -140,14 +140,14 @@ impl Twins {
         let rows = numbers.iter().flat_map(|&clients| {
             kinds.map(|(name, kind)| {
                 let work = self.millis(clients, kind, |pace| pace.work + pace.beside);
-                let latency = self.millis(clients, kind, |pace| pace.turns + pace.latency);
+                let more = self.millis(clients, kind, |pace| pace.turns + pace.latency);
                 let wake = self.millis(clients, kind, |pace| pace.wake);
                 vec![
                     name.to_owned(),
                     clients.to_string(),
                     format!("{:.2}", work.median),
                     format!("{:.0}", work.spread()),
-                    format!("{:.2}", latency.median),
+                    format!("{:.2}", more.median),
                     format!("{:.2}", wake.median),
                 ]
             })

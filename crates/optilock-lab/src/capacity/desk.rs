@@ -50,7 +50,7 @@ struct Queues {
 #[derive(Debug)]
 struct Job {
     takes: Duration,
-    /// What it takes on top to take this up, with whatever else waits.
+    /// What taking it up takes, together with whatever else waits.
     turn: Duration,
     done: oneshot::Sender<()>,
 }
@@ -73,8 +73,8 @@ impl Desk {
         }
     }
 
-    /// Waits until it is one's turn in a process and something that takes so long is done, and before that what taking it up is
-    /// work, if nobody else is taken up before it in the same go.
+    /// Waits until it is one's turn in a process and something that takes so long is done. Whoever is served first of those that
+    /// are taken up together pays for that with its `turn`.
     pub(super) async fn work(&self, process: Process, takes: Duration, turn: Duration) {
         let (done, is_done) = oneshot::channel();
         let job = Job { takes, turn, done };
@@ -146,6 +146,13 @@ mod tests {
 
     use super::*;
 
+    /// Has the server do something; when it is done, in microseconds.
+    async fn done(desk: &Desk, started: Instant, takes: u64, turn: u64) -> u128 {
+        let [takes, turn] = [takes, turn].map(Duration::from_micros);
+        desk.work(Process::Server, takes, turn).await;
+        started.elapsed().as_micros()
+    }
+
     #[test]
     fn a_thread_takes_up_all_that_waits_and_serves_it_in_any_order() {
         let exact = Exact::default();
@@ -155,15 +162,7 @@ mod tests {
             for seed in 0..20 {
                 let desk = Desk::new(exact.clone(), seed, 1);
                 let started = Instant::now();
-                let work = async |micros: u64| {
-                    desk.work(
-                        Process::Server,
-                        Duration::from_micros(micros),
-                        Duration::ZERO,
-                    )
-                    .await;
-                    started.elapsed().as_micros()
-                };
+                let work = |micros| done(&desk, started, micros, 0);
                 let late = async {
                     exact.sleep(Duration::from_micros(110)).await;
                     work(70).await
@@ -183,44 +182,30 @@ mod tests {
         });
     }
 
+    /// When so many processors are done with things that take so long, each of them the `turn` on top where it is taken up; in
+    /// order.
+    fn all_done<const N: usize>(processors: usize, take: [u64; N], turn: u64) -> Vec<u128> {
+        let exact = Exact::default();
+        exact.runtime().unwrap().block_on(async {
+            tokio::spawn(exact.clone().drive());
+            let desk = Desk::new(exact.clone(), 1, processors);
+            let started = Instant::now();
+            let work = |micros| done(&desk, started, micros, turn);
+            let mut all = join_all(take.map(work)).await;
+            all.sort_unstable();
+            all
+        })
+    }
+
     #[test]
     fn a_thread_with_nothing_to_do_takes_from_another() {
-        let exact = Exact::default();
-        exact.runtime().unwrap().block_on(async {
-            tokio::spawn(exact.clone().drive());
-            let desk = Desk::new(exact.clone(), 1, 2);
-            let started = Instant::now();
-            let done = join_all([20, 10, 40, 40].map(async |micros| {
-                desk.work(
-                    Process::Server,
-                    Duration::from_micros(micros),
-                    Duration::ZERO,
-                )
-                .await;
-                started.elapsed().as_micros()
-            }));
-            // Whoever was done first has taken up the last two.
-            let mut done = done.await;
-            done.sort_unstable();
-            assert_eq!(done, [10, 20, 50, 60]);
-        });
+        // Whoever was done first has taken up the last two.
+        assert_eq!(all_done(2, [20, 10, 40, 40], 0), [10, 20, 50, 60]);
     }
+
     #[test]
     fn many_are_taken_up_at_the_price_of_one() {
-        let exact = Exact::default();
-        exact.runtime().unwrap().block_on(async {
-            tokio::spawn(exact.clone().drive());
-            let desk = Desk::new(exact.clone(), 1, 1);
-            let started = Instant::now();
-            let done = join_all([10; 3].map(async |micros| {
-                let (takes, turn) = (Duration::from_micros(micros), Duration::from_micros(5));
-                desk.work(Process::Server, takes, turn).await;
-                started.elapsed().as_micros()
-            }));
-            // The first alone, the others together.
-            let mut done = done.await;
-            done.sort_unstable();
-            assert_eq!(done, [15, 30, 40]);
-        });
+        // The first alone, the others together.
+        assert_eq!(all_done(1, [10; 3], 5), [15, 30, 40]);
     }
 }
